@@ -1,0 +1,51 @@
+"""Normalisation and augmentation on whole batches of tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+# Grey-level means of CIFAR-10 as whole pixel values, and one deviation for all channels: both fold into the first
+# layer's integers without rounding, and the mean is a pixel that padding can use (docs/numerics.md).
+MEAN = (125, 123, 114)
+STD = 64
+
+CROP_MARGIN = 4
+CUTOUT_SIZE = 8
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """Map uint8 [N, 3, H, W] pixels to float32 of about zero mean and unit deviation."""
+    mean = torch.tensor(MEAN, dtype=torch.float32, device=images.device).reshape(1, 3, 1, 1)
+    return (images.float() - mean) / STD
+
+
+def augment(images: torch.Tensor) -> torch.Tensor:
+    """Normalise a batch and apply a random crop, flip and cut-out to each picture.
+
+    Parameters
+    ----------
+    images : uint8 [N, 3, H, W]
+
+    Returns
+    -------
+    float32 [N, 3, H, W]
+    """
+    count, _, height, width = images.shape
+    device = images.device
+    padded = functional.pad(normalise(images), [CROP_MARGIN] * 4, mode="reflect")
+    rows = torch.randint(0, 2 * CROP_MARGIN + 1, (count, 1)).to(device) + torch.arange(height, device=device)
+    columns = torch.randint(0, 2 * CROP_MARGIN + 1, (count, 1)).to(device) + torch.arange(width, device=device)
+    flipped = torch.rand(count, 1).to(device) < 0.5
+    columns = torch.where(flipped, columns.flip(1), columns)
+    picture = torch.arange(count, device=device)[:, None, None]
+    cropped = padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return cropped * _cut_out(count, height, width, device)
+
+
+def _cut_out(count: int, height: int, width: int, device: torch.device) -> torch.Tensor:
+    top = torch.randint(0, height - CUTOUT_SIZE + 1, (count, 1)).to(device)
+    left = torch.randint(0, width - CUTOUT_SIZE + 1, (count, 1)).to(device)
+    rows = (torch.arange(height, device=device) >= top) & (torch.arange(height, device=device) < top + CUTOUT_SIZE)
+    columns = (torch.arange(width, device=device) >= left) & (torch.arange(width, device=device) < left + CUTOUT_SIZE)
+    return (~(rows[:, None, :, None] & columns[:, None, None, :])).float()

@@ -1,0 +1,223 @@
+"""Train a network in stages that can stop and resume anywhere.
+
+    python -m training.train vgg11 --data CIFAR10 --out runs/vgg11                       # full-precision twin
+    python -m training.train vgg11 --data CIFAR10 --out runs/vgg11 --stage quantised     # starts from the twin
+    python -m training.train vgg11 --data CIFAR10 --out runs/vgg11 --stage export        # writes the ONNX file
+
+Each stage keeps ``STAGE.pt`` (everything needed to resume) and ``STAGE.json`` (the log) in the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from pynq_snn.datasets import Dataset, load_dataset
+from training.augment import augment, normalise
+from training.networks import NETWORKS
+from training.quantisers import SpikeCount, quantise_weights, set_fan_outs
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a stage does; recorded in its log."""
+
+    network: str
+    stage: str
+    epochs: int
+    batch: int = 256
+    peak_learning_rate: float = 0.2
+    warm_up: float = 0.2
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    timesteps: int = 8
+    synops_weight: float = 0.0
+    seed: int = 1
+
+
+DEFAULTS = {
+    "float": {"epochs": 22, "peak_learning_rate": 0.2},
+    "quantised": {"epochs": 8, "peak_learning_rate": 0.05},
+}
+
+
+def build(recipe: Recipe, classes: int, picture: torch.Size) -> nn.Module:
+    """Return the untrained network of a stage."""
+    if recipe.stage == "float":
+        return NETWORKS[recipe.network](classes=classes)
+    network = NETWORKS[recipe.network](functools.partial(SpikeCount, recipe.timesteps), classes=classes)
+    set_fan_outs(network, torch.zeros(1, 3, *picture))
+    quantise_weights(network)
+    return network
+
+
+def warm_start(network: nn.Module, float_checkpoint: Path) -> None:
+    """Copy the full-precision twin's parameters; thresholds keep their initial value."""
+    state = torch.load(float_checkpoint, weights_only=True)["network"]
+    own = network.state_dict()
+    for name, value in state.items():
+        module, _, leaf = name.rpartition(".")
+        parametrised = f"{module}.parametrizations.{leaf}.original"
+        own[parametrised if parametrised in own else name].copy_(value)
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay acts on weights alone: decaying thresholds or batch norm would trade accuracy for nothing."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def to_device_images(dataset: Dataset, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return uint8 [N, 3, H, W] pictures and int64 [N] labels on `device`."""
+    images = torch.from_numpy(np.ascontiguousarray(np.asarray(dataset.images).transpose(0, 3, 1, 2)))
+    return images.to(device), torch.from_numpy(dataset.labels).to(device)
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, batch: int = 500) -> dict[str, Any]:
+    """Return accuracy in percent, and for quantised networks firing rates and synaptic operations per image."""
+    network.eval()
+    counts = [m for m in network.modules() if isinstance(m, SpikeCount)]
+    correct, rates, operations = 0, np.zeros(len(counts)), 0.0
+    for start in range(0, len(images), batch):
+        part = normalise(images[start : start + batch]).to(memory_format=torch.channels_last)
+        correct += int((network(part).argmax(1) == labels[start : start + batch]).sum())
+        rates += np.array([m.firing_rate for m in counts]) * len(part)
+        operations += sum(float(m.synaptic_operations) for m in counts) * len(part)
+    result: dict[str, Any] = {"accuracy": 100 * correct / len(images)}
+    if counts:
+        result["firing_rates"] = [round(rate, 5) for rate in rates / len(images)]
+        result["thresholds"] = [round(float(m.threshold), 4) for m in counts]
+        result["synaptic_operations"] = round(operations / len(images))
+    return result
+
+
+def train_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    recipe: Recipe,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    title: str,
+) -> float:
+    """One pass over the training pictures; returns the mean loss."""
+    network.train()
+    counts = [m for m in network.modules() if isinstance(m, SpikeCount)]
+    order = torch.randperm(len(images))
+    total = 0.0
+    steps = len(images) // recipe.batch
+    for step in tqdm(range(steps), desc=title, mininterval=5):
+        chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
+        x = augment(images[chosen]).to(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits = network(x)
+        loss = nn.functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.label_smoothing)
+        if recipe.synops_weight:
+            millions = sum((m.synaptic_operations for m in counts), torch.zeros((), device=x.device)) / 1e6
+            loss = loss + recipe.synops_weight * millions
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        total += loss.item()
+    return total / steps
+
+
+def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
+    """Train one stage to its end, resuming from its checkpoint where one exists."""
+    torch.manual_seed(recipe.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train, test = load_dataset(data, "train"), load_dataset(data, "test")
+    images, labels = to_device_images(train, device)
+    test_images, test_labels = to_device_images(test, device)
+    network = build(recipe, len(train.classes), images.shape[2:])
+    checkpoint, log_file = out / f"{recipe.stage}.pt", out / f"{recipe.stage}.json"
+    if recipe.stage == "quantised" and not checkpoint.exists():
+        warm_start(network, out / "float.pt")
+    network = network.to(device).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(
+        parameter_groups(network, recipe.weight_decay), recipe.peak_learning_rate, momentum=0.9, nesterov=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        recipe.peak_learning_rate,
+        epochs=recipe.epochs,
+        steps_per_epoch=len(images) // recipe.batch,
+        pct_start=recipe.warm_up,
+        cycle_momentum=False,
+    )
+    log: dict[str, Any] = {"recipe": asdict(recipe), "data": data.name, "test_count": len(test), "epochs": []}
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["rng"].cpu())
+        log = json.loads(log_file.read_text())
+    for epoch in range(len(log["epochs"]), recipe.epochs):
+        start = time.perf_counter()
+        title = f"{recipe.network} {recipe.stage} {epoch + 1}/{recipe.epochs}"
+        loss = train_epoch(network, optimiser, schedule, recipe, images, labels, title)
+        entry = {"loss": round(loss, 4), **evaluate(network, test_images, test_labels)}
+        entry["seconds"] = round(time.perf_counter() - start, 1)
+        log["epochs"].append(entry)
+        print(json.dumps(entry), flush=True)
+        _save(checkpoint, log_file, log, network, optimiser, schedule)
+
+
+def _save(checkpoint: Path, log_file: Path, log: dict[str, Any], network: Any, optimiser: Any, schedule: Any) -> None:
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "schedule": schedule.state_dict(),
+        "rng": torch.get_rng_state(),
+    }
+    partial = checkpoint.with_suffix(".partial")
+    torch.save(state, partial)  # written aside and renamed: a stop in the middle leaves the last good one
+    log_file.write_text(json.dumps(log, indent=1) + "\n")
+    partial.replace(checkpoint)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=sorted(NETWORKS))
+    parser.add_argument("--data", type=Path, required=True, help="CIFAR-10 folder or archive, or Fashion-MNIST folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
+    parser.add_argument("--stage", choices=["float", "quantised", "export"], default="float")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--timesteps", type=int, default=8)
+    parser.add_argument("--synops-weight", type=float, default=0.0, help="loss per million additions per image")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.stage == "export":
+        from training.export import export_run
+
+        export_run(arguments.network, arguments.out)
+        return
+    overrides = {} if arguments.epochs is None else {"epochs": arguments.epochs}
+    recipe = Recipe(
+        arguments.network,
+        arguments.stage,
+        timesteps=arguments.timesteps,
+        synops_weight=arguments.synops_weight,
+        seed=arguments.seed,
+        **{**DEFAULTS[arguments.stage], **overrides},  # type: ignore[arg-type]
+    )
+    run_stage(recipe, arguments.data, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
