@@ -31,10 +31,10 @@ class _CountFunction(torch.autograd.Function):
         scaled, value, threshold = ctx.saved_tensors
         timesteps = ctx.timesteps
         inside = (scaled > -0.5) & (scaled < timesteps + 0.5)
-        # LSQ (Esser et al., ICLR 2020, eq. 3): d value*step / d step = value - scaled inside, value outside
+        # LSQ (Esser et al., ICLR 2020, eq. 3): d value*step / d step = value - scaled inside, value outside. Its
+        # gradient scale is left out: it stops thresholds of convolutions from moving at all in a few epochs.
         slope = torch.where(inside, value - scaled, value)
-        scale = 1.0 / (gradient.numel() / len(gradient) * timesteps) ** 0.5
-        to_threshold = (gradient * slope).sum(dtype=torch.float32) * (scale / timesteps)
+        to_threshold = (gradient * slope).sum(dtype=torch.float32) / timesteps
         return gradient * inside, to_threshold.reshape(threshold.shape), None
 
 
