@@ -97,27 +97,27 @@ constexpr unsigned FIELD_FRACTION_BITS = 7;  // F: weights are shifted left by F
 constexpr unsigned FIELD_INPUT_PLANES = 8;  // planes of all sources, even
 constexpr unsigned FIELD_OUTPUT_PLANES = 9;  // planes of the output map, even; 0 for a readout
 constexpr unsigned FIELD_SHORTCUT = 10;  // 1: source 1 is an identity shortcut, weighted by the group's shortcut values
-constexpr unsigned FIELD_STRIDE_Y = 11;  // rows between the origins of neighbouring outputs, in source 0
-constexpr unsigned FIELD_STRIDE_X = 12;  // columns likewise
-constexpr unsigned FIELD_FIRST_TAP = 13;  // index of this layer's first tap
-constexpr unsigned FIELD_TAP_COUNT = 14;  // number of taps
-constexpr unsigned FIELD_WEIGHT_OFFSET = 15;  // of the first group in the program, a multiple of ALIGNMENT
-constexpr unsigned FIELD_WEIGHT_BLOCKS = 16;  // weight blocks of one group
-constexpr unsigned FIELD_OUTPUT_REGION = 17;  // Region of the output
-constexpr unsigned FIELD_OUTPUT_OFFSET = 18;  // as source0_offset
-constexpr unsigned FIELD_OUTPUT_IMAGE_BYTES = 19;  // as source0_image_bytes
-constexpr unsigned FIELD_OUTPUT_BLOCK_BYTES = 20;  // as source0_block_bytes
-constexpr unsigned FIELD_OUTPUT_HEIGHT = 21;  // rows of the output
-constexpr unsigned FIELD_OUTPUT_WIDTH = 22;  // columns of the output
-constexpr unsigned FIELD_OUTPUT_CHANNELS = 23;  // channels of the output; the last group may be partly used
-constexpr unsigned FIELD_SOURCE0_REGION = 24;  // Region of the map
-constexpr unsigned FIELD_SOURCE0_OFFSET = 25;  // of the first image's map in its region, for a batch of one
-constexpr unsigned FIELD_SOURCE0_IMAGE_BYTES = 26;  // size of one image's map
-constexpr unsigned FIELD_SOURCE0_BLOCK_BYTES = 27;  // from one channel block to the next
-constexpr unsigned FIELD_SOURCE0_ROW_BYTES = 28;  // from one row to the next
-constexpr unsigned FIELD_SOURCE0_HEIGHT = 29;  // rows that taps can see
-constexpr unsigned FIELD_SOURCE0_WIDTH = 30;  // columns that taps can see
-constexpr unsigned FIELD_SOURCE0_BLOCKS = 31;  // channel blocks of the map
+constexpr unsigned FIELD_FIRST_TAP = 11;  // index of this layer's first tap
+constexpr unsigned FIELD_TAP_COUNT = 12;  // number of taps
+constexpr unsigned FIELD_WEIGHT_OFFSET = 13;  // of the first group in the program, a multiple of ALIGNMENT
+constexpr unsigned FIELD_WEIGHT_BLOCKS = 14;  // weight blocks of one group
+constexpr unsigned FIELD_OUTPUT_REGION = 15;  // Region of the output
+constexpr unsigned FIELD_OUTPUT_OFFSET = 16;  // as source0_offset
+constexpr unsigned FIELD_OUTPUT_IMAGE_BYTES = 17;  // as source0_image_bytes
+constexpr unsigned FIELD_OUTPUT_BLOCK_BYTES = 18;  // as source0_block_bytes
+constexpr unsigned FIELD_OUTPUT_HEIGHT = 19;  // rows of the output
+constexpr unsigned FIELD_OUTPUT_WIDTH = 20;  // columns of the output
+constexpr unsigned FIELD_OUTPUT_CHANNELS = 21;  // channels of the output; the last group may be partly used
+constexpr unsigned FIELD_SOURCE0_REGION = 22;  // Region of the map
+constexpr unsigned FIELD_SOURCE0_OFFSET = 23;  // of the first image's map in its region, for a batch of one
+constexpr unsigned FIELD_SOURCE0_IMAGE_BYTES = 24;  // size of one image's map
+constexpr unsigned FIELD_SOURCE0_BLOCK_BYTES = 25;  // from one channel block to the next
+constexpr unsigned FIELD_SOURCE0_ROW_BYTES = 26;  // from one row to the next
+constexpr unsigned FIELD_SOURCE0_HEIGHT = 27;  // rows that taps can see
+constexpr unsigned FIELD_SOURCE0_WIDTH = 28;  // columns that taps can see
+constexpr unsigned FIELD_SOURCE0_BLOCKS = 29;  // channel blocks of the map
+constexpr unsigned FIELD_SOURCE0_STRIDE_Y = 30;  // rows between the origins of neighbouring outputs
+constexpr unsigned FIELD_SOURCE0_STRIDE_X = 31;  // columns likewise
 constexpr unsigned FIELD_SOURCE1_REGION = 32;  // Region of the map
 constexpr unsigned FIELD_SOURCE1_OFFSET = 33;  // of the first image's map in its region, for a batch of one
 constexpr unsigned FIELD_SOURCE1_IMAGE_BYTES = 34;  // size of one image's map
@@ -126,6 +126,8 @@ constexpr unsigned FIELD_SOURCE1_ROW_BYTES = 36;  // from one row to the next
 constexpr unsigned FIELD_SOURCE1_HEIGHT = 37;  // rows that taps can see
 constexpr unsigned FIELD_SOURCE1_WIDTH = 38;  // columns that taps can see
 constexpr unsigned FIELD_SOURCE1_BLOCKS = 39;  // channel blocks of the map
+constexpr unsigned FIELD_SOURCE1_STRIDE_Y = 40;  // rows between the origins of neighbouring outputs
+constexpr unsigned FIELD_SOURCE1_STRIDE_X = 41;  // columns likewise
 constexpr unsigned COUNTER_CYCLES = 0;  // 64-bit word of a counter record
 constexpr unsigned COUNTER_STALL_CYCLES = 1;  // 64-bit word of a counter record
 constexpr unsigned COUNTER_ADDITIONS = 2;  // 64-bit word of a counter record
@@ -136,12 +138,12 @@ constexpr unsigned PARAMETER_INITIAL = 0;  // vector of LANES int32 in a group h
 constexpr unsigned PARAMETER_BIAS = 1;  // vector of LANES int32 in a group header
 constexpr unsigned PARAMETER_THRESHOLD = 2;  // vector of LANES int32 in a group header
 constexpr unsigned PARAMETER_SHORTCUT = 3;  // vector of LANES int32 in a group header
-constexpr unsigned TAP_DY = 0;  // 16-bit part of a tap: row of source 0 or 1 relative to output row * stride_y
+constexpr unsigned TAP_DY = 0;  // 16-bit part of a tap: row of the source relative to output row * stride_y of the source
 constexpr unsigned TAP_DX = 1;  // 16-bit part of a tap: column likewise
 constexpr unsigned TAP_WEIGHT_BLOCK = 2;  // 16-bit part of a tap: first weight block of the group for channel block 0 of the source
 constexpr unsigned TAP_SOURCE = 3;  // 16-bit part of a tap: 0 or 1
 constexpr unsigned HEADER_FIELD_COUNT = 10;
-constexpr unsigned DESCRIPTOR_FIELD_COUNT = 40;
+constexpr unsigned DESCRIPTOR_FIELD_COUNT = 42;
 
 struct FieldLimit {
     std::uint32_t minimum;
@@ -159,8 +161,6 @@ constexpr FieldLimit DESCRIPTOR_LIMITS[DESCRIPTOR_FIELD_COUNT] = {
     {0x2, 0x20},  // input_planes
     {0x0, 0x20},  // output_planes
     {0x0, 0x1},  // shortcut
-    {0x1, 0x100},  // stride_y
-    {0x1, 0x100},  // stride_x
     {0x0, 0xffffffff},  // first_tap
     {0x1, 0xffff},  // tap_count
     {0x0, 0xffffffff},  // weight_offset
@@ -180,6 +180,8 @@ constexpr FieldLimit DESCRIPTOR_LIMITS[DESCRIPTOR_FIELD_COUNT] = {
     {0x1, 0x100},  // source0_height
     {0x1, 0x100},  // source0_width
     {0x1, 0x40},  // source0_blocks
+    {0x1, 0x100},  // source0_stride_y
+    {0x1, 0x100},  // source0_stride_x
     {0x0, 0x2},  // source1_region
     {0x0, 0xffffffff},  // source1_offset
     {0x0, 0xffffffff},  // source1_image_bytes
@@ -188,6 +190,8 @@ constexpr FieldLimit DESCRIPTOR_LIMITS[DESCRIPTOR_FIELD_COUNT] = {
     {0x0, 0x100},  // source1_height
     {0x0, 0x100},  // source1_width
     {0x0, 0x40},  // source1_blocks
+    {0x0, 0x100},  // source1_stride_y
+    {0x0, 0x100},  // source1_stride_x
 };
 
 // Register offsets (s_axilite).

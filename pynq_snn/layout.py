@@ -135,6 +135,8 @@ def _source_fields(number: int) -> tuple[Field, ...]:
         Field(prefix + "height", least, MAX_SIDE, "rows that taps can see"),
         Field(prefix + "width", least, MAX_SIDE, "columns that taps can see"),
         Field(prefix + "blocks", least, MAX_CHANNELS // BLOCK_CHANNELS, "channel blocks of the map"),
+        Field(prefix + "stride_y", least, MAX_STRIDE, "rows between the origins of neighbouring outputs"),
+        Field(prefix + "stride_x", least, MAX_STRIDE, "columns likewise"),
     )
 
 
@@ -150,8 +152,6 @@ DESCRIPTOR_FIELDS = (
     Field("input_planes", 2, MAX_PLANES, "planes of all sources, even"),
     Field("output_planes", 0, MAX_PLANES, "planes of the output map, even; 0 for a readout"),
     Field("shortcut", 0, 1, "1: source 1 is an identity shortcut, weighted by the group's shortcut values"),
-    Field("stride_y", 1, MAX_STRIDE, "rows between the origins of neighbouring outputs, in source 0"),
-    Field("stride_x", 1, MAX_STRIDE, "columns likewise"),
     Field("first_tap", 0, WORD_MAX, "index of this layer's first tap"),
     Field("tap_count", 1, MAX_TAPS, "number of taps"),
     Field("weight_offset", 0, WORD_MAX, "of the first group in the program, a multiple of ALIGNMENT"),
@@ -180,7 +180,7 @@ class TapField:
 
 
 TAP_FIELDS = (
-    TapField("dy", True, "row of source 0 or 1 relative to output row * stride_y"),
+    TapField("dy", True, "row of the source relative to output row * stride_y of the source"),
     TapField("dx", True, "column likewise"),
     TapField("weight_block", False, "first weight block of the group for channel block 0 of the source"),
     TapField("source", False, "0 or 1"),

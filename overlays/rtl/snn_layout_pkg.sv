@@ -82,27 +82,27 @@ package snn_layout_pkg;
   localparam int FIELD_INPUT_PLANES = 8;  // planes of all sources, even
   localparam int FIELD_OUTPUT_PLANES = 9;  // planes of the output map, even; 0 for a readout
   localparam int FIELD_SHORTCUT = 10;  // 1: source 1 is an identity shortcut, weighted by the group's shortcut values
-  localparam int FIELD_STRIDE_Y = 11;  // rows between the origins of neighbouring outputs, in source 0
-  localparam int FIELD_STRIDE_X = 12;  // columns likewise
-  localparam int FIELD_FIRST_TAP = 13;  // index of this layer's first tap
-  localparam int FIELD_TAP_COUNT = 14;  // number of taps
-  localparam int FIELD_WEIGHT_OFFSET = 15;  // of the first group in the program, a multiple of ALIGNMENT
-  localparam int FIELD_WEIGHT_BLOCKS = 16;  // weight blocks of one group
-  localparam int FIELD_OUTPUT_REGION = 17;  // Region of the output
-  localparam int FIELD_OUTPUT_OFFSET = 18;  // as source0_offset
-  localparam int FIELD_OUTPUT_IMAGE_BYTES = 19;  // as source0_image_bytes
-  localparam int FIELD_OUTPUT_BLOCK_BYTES = 20;  // as source0_block_bytes
-  localparam int FIELD_OUTPUT_HEIGHT = 21;  // rows of the output
-  localparam int FIELD_OUTPUT_WIDTH = 22;  // columns of the output
-  localparam int FIELD_OUTPUT_CHANNELS = 23;  // channels of the output; the last group may be partly used
-  localparam int FIELD_SOURCE0_REGION = 24;  // Region of the map
-  localparam int FIELD_SOURCE0_OFFSET = 25;  // of the first image's map in its region, for a batch of one
-  localparam int FIELD_SOURCE0_IMAGE_BYTES = 26;  // size of one image's map
-  localparam int FIELD_SOURCE0_BLOCK_BYTES = 27;  // from one channel block to the next
-  localparam int FIELD_SOURCE0_ROW_BYTES = 28;  // from one row to the next
-  localparam int FIELD_SOURCE0_HEIGHT = 29;  // rows that taps can see
-  localparam int FIELD_SOURCE0_WIDTH = 30;  // columns that taps can see
-  localparam int FIELD_SOURCE0_BLOCKS = 31;  // channel blocks of the map
+  localparam int FIELD_FIRST_TAP = 11;  // index of this layer's first tap
+  localparam int FIELD_TAP_COUNT = 12;  // number of taps
+  localparam int FIELD_WEIGHT_OFFSET = 13;  // of the first group in the program, a multiple of ALIGNMENT
+  localparam int FIELD_WEIGHT_BLOCKS = 14;  // weight blocks of one group
+  localparam int FIELD_OUTPUT_REGION = 15;  // Region of the output
+  localparam int FIELD_OUTPUT_OFFSET = 16;  // as source0_offset
+  localparam int FIELD_OUTPUT_IMAGE_BYTES = 17;  // as source0_image_bytes
+  localparam int FIELD_OUTPUT_BLOCK_BYTES = 18;  // as source0_block_bytes
+  localparam int FIELD_OUTPUT_HEIGHT = 19;  // rows of the output
+  localparam int FIELD_OUTPUT_WIDTH = 20;  // columns of the output
+  localparam int FIELD_OUTPUT_CHANNELS = 21;  // channels of the output; the last group may be partly used
+  localparam int FIELD_SOURCE0_REGION = 22;  // Region of the map
+  localparam int FIELD_SOURCE0_OFFSET = 23;  // of the first image's map in its region, for a batch of one
+  localparam int FIELD_SOURCE0_IMAGE_BYTES = 24;  // size of one image's map
+  localparam int FIELD_SOURCE0_BLOCK_BYTES = 25;  // from one channel block to the next
+  localparam int FIELD_SOURCE0_ROW_BYTES = 26;  // from one row to the next
+  localparam int FIELD_SOURCE0_HEIGHT = 27;  // rows that taps can see
+  localparam int FIELD_SOURCE0_WIDTH = 28;  // columns that taps can see
+  localparam int FIELD_SOURCE0_BLOCKS = 29;  // channel blocks of the map
+  localparam int FIELD_SOURCE0_STRIDE_Y = 30;  // rows between the origins of neighbouring outputs
+  localparam int FIELD_SOURCE0_STRIDE_X = 31;  // columns likewise
   localparam int FIELD_SOURCE1_REGION = 32;  // Region of the map
   localparam int FIELD_SOURCE1_OFFSET = 33;  // of the first image's map in its region, for a batch of one
   localparam int FIELD_SOURCE1_IMAGE_BYTES = 34;  // size of one image's map
@@ -111,6 +111,8 @@ package snn_layout_pkg;
   localparam int FIELD_SOURCE1_HEIGHT = 37;  // rows that taps can see
   localparam int FIELD_SOURCE1_WIDTH = 38;  // columns that taps can see
   localparam int FIELD_SOURCE1_BLOCKS = 39;  // channel blocks of the map
+  localparam int FIELD_SOURCE1_STRIDE_Y = 40;  // rows between the origins of neighbouring outputs
+  localparam int FIELD_SOURCE1_STRIDE_X = 41;  // columns likewise
   localparam int COUNTER_CYCLES = 0;  // 64-bit word of a counter record
   localparam int COUNTER_STALL_CYCLES = 1;  // 64-bit word of a counter record
   localparam int COUNTER_ADDITIONS = 2;  // 64-bit word of a counter record
@@ -121,12 +123,12 @@ package snn_layout_pkg;
   localparam int PARAMETER_BIAS = 1;  // vector of LANES int32 in a group header
   localparam int PARAMETER_THRESHOLD = 2;  // vector of LANES int32 in a group header
   localparam int PARAMETER_SHORTCUT = 3;  // vector of LANES int32 in a group header
-  localparam int TAP_DY = 0;  // 16-bit part of a tap: row of source 0 or 1 relative to output row * stride_y
+  localparam int TAP_DY = 0;  // 16-bit part of a tap: row of the source relative to output row * stride_y of the source
   localparam int TAP_DX = 1;  // 16-bit part of a tap: column likewise
   localparam int TAP_WEIGHT_BLOCK = 2;  // 16-bit part of a tap: first weight block of the group for channel block 0 of the source
   localparam int TAP_SOURCE = 3;  // 16-bit part of a tap: 0 or 1
   localparam int HEADER_FIELD_COUNT = 10;
-  localparam int DESCRIPTOR_FIELD_COUNT = 40;
+  localparam int DESCRIPTOR_FIELD_COUNT = 42;
 
   // Smallest and largest legal value of each descriptor field.
   localparam logic [63:0] LIMIT_OPERATION = {32'h1, 32'h2};
@@ -140,8 +142,6 @@ package snn_layout_pkg;
   localparam logic [63:0] LIMIT_INPUT_PLANES = {32'h2, 32'h20};
   localparam logic [63:0] LIMIT_OUTPUT_PLANES = {32'h0, 32'h20};
   localparam logic [63:0] LIMIT_SHORTCUT = {32'h0, 32'h1};
-  localparam logic [63:0] LIMIT_STRIDE_Y = {32'h1, 32'h100};
-  localparam logic [63:0] LIMIT_STRIDE_X = {32'h1, 32'h100};
   localparam logic [63:0] LIMIT_FIRST_TAP = {32'h0, 32'hffffffff};
   localparam logic [63:0] LIMIT_TAP_COUNT = {32'h1, 32'hffff};
   localparam logic [63:0] LIMIT_WEIGHT_OFFSET = {32'h0, 32'hffffffff};
@@ -161,6 +161,8 @@ package snn_layout_pkg;
   localparam logic [63:0] LIMIT_SOURCE0_HEIGHT = {32'h1, 32'h100};
   localparam logic [63:0] LIMIT_SOURCE0_WIDTH = {32'h1, 32'h100};
   localparam logic [63:0] LIMIT_SOURCE0_BLOCKS = {32'h1, 32'h40};
+  localparam logic [63:0] LIMIT_SOURCE0_STRIDE_Y = {32'h1, 32'h100};
+  localparam logic [63:0] LIMIT_SOURCE0_STRIDE_X = {32'h1, 32'h100};
   localparam logic [63:0] LIMIT_SOURCE1_REGION = {32'h0, 32'h2};
   localparam logic [63:0] LIMIT_SOURCE1_OFFSET = {32'h0, 32'hffffffff};
   localparam logic [63:0] LIMIT_SOURCE1_IMAGE_BYTES = {32'h0, 32'hffffffff};
@@ -169,6 +171,8 @@ package snn_layout_pkg;
   localparam logic [63:0] LIMIT_SOURCE1_HEIGHT = {32'h0, 32'h100};
   localparam logic [63:0] LIMIT_SOURCE1_WIDTH = {32'h0, 32'h100};
   localparam logic [63:0] LIMIT_SOURCE1_BLOCKS = {32'h0, 32'h40};
+  localparam logic [63:0] LIMIT_SOURCE1_STRIDE_Y = {32'h0, 32'h100};
+  localparam logic [63:0] LIMIT_SOURCE1_STRIDE_X = {32'h0, 32'h100};
 
   // Register offsets (AXI4-Lite).
   localparam logic [31:0] REGISTER_CONTROL = 32'h000;  // bit 0 start, 1 done (cleared by reading), 2 idle, 3 ready
