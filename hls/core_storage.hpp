@@ -1,0 +1,29 @@
+// The memories of the core.
+#ifndef SNN_CORE_STORAGE_HPP
+#define SNN_CORE_STORAGE_HPP
+
+#include <cstdint>
+
+#include "accumulate.hpp"
+#include "fire.hpp"
+#include "line_buffer.hpp"
+#include "snn_layout.hpp"
+#include "tap_memory.hpp"
+
+namespace snn {
+
+constexpr std::uint32_t OUTPUT_ROW_WORDS = MAX_SIDE * LANES / 2;  // of a readout; masks of 32 planes are as many
+
+struct CoreStorage {
+    WeightRow weights[WEIGHT_ROWS];  // of one output group, row = 32 * weight block + input channel
+    GroupParameters parameters;
+    std::uint64_t line_buffer[LINE_BUFFER_WORDS];
+    SourceReader reader[SOURCE_COUNT];
+    TapMemory taps;
+    GatheredWords gathered;
+    std::uint64_t output_row[OUTPUT_ROW_WORDS];
+};
+
+}  // namespace snn
+
+#endif  // SNN_CORE_STORAGE_HPP

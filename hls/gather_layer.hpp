@@ -1,0 +1,303 @@
+// A layer of neurons: for each output group and place, sum the weight rows that the spikes at the taps pick, then fire.
+#ifndef SNN_GATHER_LAYER_HPP
+#define SNN_GATHER_LAYER_HPP
+
+#include <cstdint>
+
+#include "accumulate.hpp"
+#include "core_storage.hpp"
+#include "cycle_model.hpp"
+#include "fire.hpp"
+#include "line_buffer.hpp"
+#include "program.hpp"
+#include "tap_memory.hpp"
+
+namespace snn {
+
+struct Position {
+    std::uint32_t y;
+    std::uint32_t x;
+};
+
+inline void unpack_parameters(const std::uint64_t* words, std::uint32_t* lanes)
+{
+unpack:
+    for (std::uint32_t i = 0; i < LANES / 2; ++i) {
+#pragma HLS PIPELINE II=1
+        lanes[2 * i] = static_cast<std::uint32_t>(words[i]);
+        lanes[2 * i + 1] = static_cast<std::uint32_t>(words[i] >> 32);
+    }
+}
+
+inline Outcome load_group(
+    ReadPort program, Run& run, const Layer& layer, std::uint32_t group, GroupParameters& parameters,
+    WeightRow weights[WEIGHT_ROWS])
+{
+    constexpr std::uint32_t VECTOR_WORDS = PARAMETER_BYTES / WORD_BYTES;
+    const std::uint64_t offset = layer.weight_offset + std::uint64_t{group_bytes(layer)} * group;
+    std::uint64_t words[PARAMETER_COUNT * VECTOR_WORDS];
+    const Outcome outcome =
+        fenced_read_words(program, run, Region::PROGRAM, offset, words, PARAMETER_COUNT * VECTOR_WORDS);
+    if (failed(outcome)) {
+        return outcome;
+    }
+    unpack_parameters(words + PARAMETER_INITIAL * VECTOR_WORDS, parameters.initial);
+    unpack_parameters(words + PARAMETER_BIAS * VECTOR_WORDS, parameters.bias);
+    unpack_parameters(words + PARAMETER_THRESHOLD * VECTOR_WORDS, parameters.threshold);
+    unpack_parameters(words + PARAMETER_SHORTCUT * VECTOR_WORDS, parameters.shortcut);
+    return fenced_read_rows(
+        program, run, Region::PROGRAM, offset + GROUP_HEADER_BYTES, weights, layer.weight_blocks * BLOCK_CHANNELS);
+}
+
+// Planes that carry a current: all bits of a number, but only the T planes of a spike train.
+inline std::uint32_t current_planes(const Layer& layer)
+{
+    return layer.input_coding == Coding::BINARY ? layer.input_planes : layer.timesteps;
+}
+
+// Keeps what belongs to planes with a current: an odd last plane has a neighbour that is padding.
+inline std::uint64_t mask_of_pair(const Layer& layer, std::uint32_t pair)
+{
+    return 2 * pair + 1 < current_planes(layer) ? ~std::uint64_t{0} : 0xffffffffu;
+}
+
+// Appends the words with spikes of one tap. The caller has made room for all blocks of the source.
+inline Outcome gather_tap(
+    ReadPort maps, Run& run, const SourceReader& reader, const Tap& tap, const Position& position, std::uint32_t pair,
+    std::uint64_t pair_mask, const std::uint64_t line_buffer[LINE_BUFFER_WORDS], GatheredWords& gathered)
+{
+    const Place place = place_of_tap(reader.map, tap, position.y, position.x);
+    if (!place.inside) {
+        return SUCCESS;
+    }
+    std::uint32_t count = gathered.count;
+blocks:
+    for (std::uint32_t block = 0; block < reader.map.blocks; ++block) {
+#pragma HLS PIPELINE II=1
+        std::uint64_t word;
+        const Outcome outcome = read_pair(maps, run, reader, place, block, pair, line_buffer, word);
+        if (failed(outcome)) {
+            return outcome;
+        }
+        word &= pair_mask;
+        gathered.word[count] = word;
+        gathered.first_row[count] = static_cast<std::uint16_t>((tap.weight_block + block) * BLOCK_CHANNELS);
+        count += word != 0 ? 1 : 0;
+    }
+    gathered.count = count;
+    return SUCCESS;
+}
+
+inline bool has_room(const GatheredWords& gathered)
+{
+    return gathered.count + MAX_CHANNELS / BLOCK_CHANNELS <= GATHERED_WORDS;
+}
+
+// Gathers from tap `next_tap` on until the queue might not hold another tap, or no tap is left.
+inline Outcome gather_words(
+    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
+    std::uint32_t pair, std::uint32_t& next_tap, CoreStorage& storage)
+{
+    storage.gathered.count = 0;
+    const std::uint64_t pair_mask = mask_of_pair(layer, pair);
+taps:
+    while (next_tap < layer.tap_count && has_room(storage.gathered)) {
+        const std::uint32_t in_page = next_tap % TAP_PAGE;
+        Outcome outcome = load_tap_page(program, run, header, layer, next_tap - in_page, storage.taps);
+        if (failed(outcome)) {
+            return outcome;
+        }
+        const Tap& tap = storage.taps.tap[in_page];
+        outcome = gather_tap(
+            maps, run, storage.reader[tap.source], tap, position, pair, pair_mask, storage.line_buffer,
+            storage.gathered);
+        if (failed(outcome)) {
+            return outcome;
+        }
+        ++next_tap;
+    }
+    return SUCCESS;
+}
+
+// Sums all taps of one place for one pair of planes. Gathering fills a queue while the previous one is drained.
+inline Outcome sum_pair(
+    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
+    std::uint32_t pair, std::uint32_t lanes, CoreStorage& storage, GroupCycles& cycles, PairSums& sums)
+{
+    sums = PairSums{};
+    std::uint32_t next_tap = 0;
+queues:
+    while (next_tap < layer.tap_count) {
+        const Outcome outcome =
+            gather_words(program, maps, run, header, layer, position, pair, next_tap, storage);
+        if (failed(outcome)) {
+            return outcome;
+        }
+        add_rows_of_spikes(storage.gathered, storage.weights, sums);
+        run.counters.additions += std::uint64_t{count_spikes(storage.gathered)} * lanes;
+        cycles.compute += pop_cycles(storage.gathered.word, storage.gathered.count);
+    }
+    return SUCCESS;
+}
+
+// The identity shortcut's spikes of one pair of planes, at the output's own place.
+inline Outcome read_shortcut(
+    ReadPort maps, Run& run, const Layer& layer, const Position& position, std::uint32_t pair, CoreStorage& storage,
+    std::uint64_t& word)
+{
+    word = 0;
+    if (!layer.shortcut) {
+        return SUCCESS;
+    }
+    const Place place = {true, position.y, position.x};
+    const Outcome outcome =
+        read_pair(maps, run, storage.reader[1], place, 0, pair, storage.line_buffer, word);
+    word &= mask_of_pair(layer, pair);
+    run.counters.additions += count_ones(word);
+    return outcome;
+}
+
+inline Outcome compute_place(
+    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
+    std::uint32_t lanes, CoreStorage& storage, GroupCycles& cycles, Neurons& neurons)
+{
+    const GroupParameters& parameters = storage.parameters;
+    const std::uint32_t planes = current_planes(layer);
+    reset_neurons(parameters, neurons);
+pairs:
+    for (std::uint32_t pair = 0; 2 * pair < planes; ++pair) {
+        PairSums sums;
+#pragma HLS ARRAY_PARTITION variable=sums.plane complete dim=0
+        Outcome outcome =
+            sum_pair(program, maps, run, header, layer, position, pair, lanes, storage, cycles, sums);
+        if (failed(outcome)) {
+            return outcome;
+        }
+        std::uint64_t shortcut;
+        outcome = read_shortcut(maps, run, layer, position, pair, storage, shortcut);
+        if (failed(outcome)) {
+            return outcome;
+        }
+    planes_of_pair:
+        for (std::uint32_t i = 0; i < PLANES_OF_PAIR && 2 * pair + i < planes; ++i) {
+#pragma HLS PIPELINE
+            LaneSums current;
+            const std::uint32_t shortcut_mask = i == 0 ? earlier_plane(shortcut) : later_plane(shortcut);
+            plane_current(sums.plane[i], layer.fraction_bits, shortcut_mask, parameters, current);
+            take_plane(layer, parameters, 2 * pair + i, current, neurons);
+        }
+    }
+    finish_neurons(layer, parameters, neurons);
+    run.counters.spikes += spikes_fired(layer, neurons, lanes);
+    cycles.compute += layer.timesteps + PLACE_OVERHEAD_CYCLES;
+    return SUCCESS;
+}
+
+inline Outcome check_stop(ReadPort memory, const Run& run, const GroupCycles& cycles)
+{
+    if (abort_requested(memory)) {
+        return {ErrorCode::ABORTED, 0};
+    }
+    return watchdog_expired(run, cycles) ? Outcome{ErrorCode::WATCHDOG, 0} : SUCCESS;
+}
+
+inline std::uint64_t output_row_offset(
+    const Run& run, const OutputMap& output, std::uint32_t image, std::uint32_t group, std::uint32_t y)
+{
+    return std::uint64_t{output.offset} * run.images + std::uint64_t{output.image_bytes} * image +
+           std::uint64_t{output.block_bytes} * group + std::uint64_t{output.row_bytes} * y;
+}
+
+inline Outcome compute_row(
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    std::uint32_t image, std::uint32_t group, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
+{
+    const std::uint32_t lanes = existing_lanes(layer.output, group);
+    std::uint32_t words = 0;
+sources:
+    for (unsigned i = 0; i < SOURCE_COUNT; ++i) {
+        const Outcome outcome = load_rows_in_reach(maps, run, storage.reader[i], y, storage.line_buffer);
+        if (failed(outcome)) {
+            return outcome;
+        }
+    }
+places:
+    for (std::uint32_t x = 0; x < layer.output.width; ++x) {
+        Neurons neurons;
+#pragma HLS ARRAY_PARTITION variable=neurons complete dim=0
+        Outcome outcome = compute_place(
+            program, maps, run, header, layer, Position{y, x}, lanes, storage, cycles, neurons);
+        if (!failed(outcome)) {
+            outcome = check_stop(maps, run, cycles);
+        }
+        if (failed(outcome)) {
+            return outcome;
+        }
+        words += pack_place(layer, neurons, storage.output_row + words);
+    }
+    return fenced_write_words(
+        results, run, layer.output.region, output_row_offset(run, layer.output, image, group, y), storage.output_row,
+        words);
+}
+
+// Of an identity shortcut only the block of the output group is needed, at the output's own place.
+inline void plan_sources(
+    const Layer& layer, const Reach reach[SOURCE_COUNT], std::uint32_t group, SourceReader reader[SOURCE_COUNT])
+{
+    const std::uint32_t planes = layer.input_planes;
+    const std::uint32_t base = plan_source(layer.source[0], reach[0], planes, layer.source[0].blocks, 0, reader[0]);
+    SourceMap second = layer.source[1];
+    if (layer.shortcut) {
+        second.stride_y = 1;
+        second.stride_x = 1;
+        plan_source(second, reach[1], planes, 1, base, reader[1]);
+        reader[1].held_first = group;
+    } else {
+        plan_source(second, reach[1], planes, second.blocks, base, reader[1]);
+    }
+}
+
+inline Outcome run_images(
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    std::uint32_t group, CoreStorage& storage, GroupCycles& cycles)
+{
+images:
+    for (std::uint32_t image = 0; image < run.images; ++image) {
+        begin_image(storage.reader[0], run.images, image);
+        begin_image(storage.reader[1], run.images, image);
+    rows:
+        for (std::uint32_t y = 0; y < layer.output.height; ++y) {
+            const Outcome outcome =
+                compute_row(program, maps, results, run, header, layer, image, group, y, storage, cycles);
+            if (failed(outcome)) {
+                return outcome;
+            }
+        }
+    }
+    return SUCCESS;
+}
+
+// The weights of a group are fetched once for all images of the batch.
+inline Outcome run_gather_layer(
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    const Reach reach[SOURCE_COUNT], CoreStorage& storage)
+{
+groups:
+    for (std::uint32_t group = 0; group < layer.output.groups; ++group) {
+        GroupCycles cycles = begin_group(run);
+        Outcome outcome = load_group(program, run, layer, group, storage.parameters, storage.weights);
+        if (!failed(outcome)) {
+            plan_sources(layer, reach, group, storage.reader);
+            outcome = run_images(program, maps, results, run, header, layer, group, storage, cycles);
+        }
+        finish_group(run, cycles);
+        if (failed(outcome)) {
+            return outcome;
+        }
+    }
+    return SUCCESS;
+}
+
+}  // namespace snn
+
+#endif  // SNN_GATHER_LAYER_HPP

@@ -1,0 +1,122 @@
+// Max pooling of spikes: the OR of the masks at the taps.
+#ifndef SNN_OR_LAYER_HPP
+#define SNN_OR_LAYER_HPP
+
+#include <cstdint>
+
+#include "core_storage.hpp"
+#include "cycle_model.hpp"
+#include "gather_layer.hpp"
+#include "line_buffer.hpp"
+#include "tap_memory.hpp"
+
+namespace snn {
+
+inline Outcome or_place(
+    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
+    CoreStorage& storage, GroupCycles& cycles, std::uint64_t* words)
+{
+    const SourceReader& reader = storage.reader[0];
+clear:
+    for (std::uint32_t pair = 0; pair < reader.place_words; ++pair) {
+#pragma HLS PIPELINE II=1
+        words[pair] = 0;
+    }
+taps:
+    for (std::uint32_t i = 0; i < layer.tap_count; ++i) {
+        const std::uint32_t in_page = i % TAP_PAGE;
+        const Outcome outcome = load_tap_page(program, run, header, layer, i - in_page, storage.taps);
+        if (failed(outcome)) {
+            return outcome;
+        }
+        const Place place = place_of_tap(reader.map, storage.taps.tap[in_page], position.y, position.x);
+        if (!place.inside) {
+            continue;
+        }
+    pairs:
+        for (std::uint32_t pair = 0; pair < reader.place_words; ++pair) {
+#pragma HLS PIPELINE II=1
+            std::uint64_t word;
+            const Outcome read = read_pair(maps, run, reader, place, 0, pair, storage.line_buffer, word);
+            if (failed(read)) {
+                return read;
+            }
+            words[pair] |= word;
+        }
+        cycles.compute += reader.place_words;
+    }
+    return SUCCESS;
+}
+
+inline Outcome or_row(
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    std::uint32_t image, std::uint32_t block, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
+{
+    const std::uint32_t place_words = storage.reader[0].place_words;
+    const std::uint32_t row_words = layer.output.width * place_words;
+    Outcome outcome = load_rows_in_reach(maps, run, storage.reader[0], y, storage.line_buffer);
+    if (failed(outcome)) {
+        return outcome;
+    }
+places:
+    for (std::uint32_t x = 0; x < layer.output.width; ++x) {
+        outcome = or_place(
+            program, maps, run, header, layer, Position{y, x}, storage, cycles,
+            storage.output_row + x * place_words);
+        if (!failed(outcome)) {
+            outcome = check_stop(maps, run, cycles);
+        }
+        if (failed(outcome)) {
+            return outcome;
+        }
+    }
+count:
+    for (std::uint32_t i = 0; i < row_words; ++i) {
+#pragma HLS PIPELINE II=1
+        run.counters.spikes += count_ones(storage.output_row[i]);
+    }
+    return fenced_write_words(
+        results, run, layer.output.region, output_row_offset(run, layer.output, image, block, y), storage.output_row,
+        row_words);
+}
+
+inline Outcome or_images(
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    std::uint32_t block, CoreStorage& storage, GroupCycles& cycles)
+{
+images:
+    for (std::uint32_t image = 0; image < run.images; ++image) {
+        begin_image(storage.reader[0], run.images, image);
+    rows:
+        for (std::uint32_t y = 0; y < layer.output.height; ++y) {
+            const Outcome outcome =
+                or_row(program, maps, results, run, header, layer, image, block, y, storage, cycles);
+            if (failed(outcome)) {
+                return outcome;
+            }
+        }
+    }
+    return SUCCESS;
+}
+
+inline Outcome run_or_layer(
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    const Reach reach[SOURCE_COUNT], CoreStorage& storage)
+{
+blocks:
+    for (std::uint32_t block = 0; block < layer.output.groups; ++block) {
+        GroupCycles cycles = begin_group(run);
+        plan_source(layer.source[0], reach[0], layer.input_planes, 1, 0, storage.reader[0]);
+        storage.reader[0].held_first = block;
+        const Outcome outcome = or_images(program, maps, results, run, header, layer, block, storage, cycles);
+        finish_group(run, cycles);
+        if (failed(outcome)) {
+            return outcome;
+        }
+    }
+    return SUCCESS;
+}
+
+}  // namespace snn
+
+#endif  // SNN_OR_LAYER_HPP
