@@ -182,24 +182,32 @@ def unused(program: Program, layer: int, name: str) -> bool:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_corrupted_descriptor_field(program: Program, inputs: np.ndarray, name: str) -> None:
-    """Extreme and near values of each field: refused with the same code and detail, or run with the same result."""
+    """Extreme and near values of each field: refused for the same layer with the same code, or the same result."""
     pooled = compile_network(integrate(max_pooled(firing="deferred", timesteps=2)))
     for candidate, layers in ((program, (0, 2, 4)), (pooled, (1,))):
-        offsets = [layout.HEADER_BYTES + layer * layout.DESCRIPTOR_BYTES + 4 * FIELDS.index(name) for layer in layers]
-        for layer, offset in zip(layers, offsets, strict=True):
+        image = inputs if candidate is program else np.zeros(candidate.input_bytes, np.uint8)
+        for layer in layers:
+            offset = layout.HEADER_BYTES + layer * layout.DESCRIPTOR_BYTES + 4 * FIELDS.index(name)
             present = int(candidate.data[offset : offset + 4].view("<u4")[0])
             for value in {0, 1, present + 1, max(present - 1, 0), present + 64, 0x7FFFFFFF, 0xFFFFFFFF} - {present}:
-                data = with_field(candidate.data, layer, name, value)
-                image = inputs if candidate is program else np.zeros(candidate.input_bytes, np.uint8)
-                results = []
-                for device_name in DEVICES:
-                    with open_device(device_name) as opened:
-                        assert isinstance(opened, SimulatedDevice)
-                        code, detail, output = Bench(opened, candidate).run(data, image)
-                        results.append((code, detail, output[: candidate.output_bytes].tolist() if code == 0 else []))
-                assert all(result == results[0] for result in results), (layer, value)
+                results = run_on_all(candidate, with_field(candidate.data, layer, name, value), image)
+                codes = [(code, detail >> 16) for code, detail, _ in results]
+                assert codes == [codes[0]] * len(codes), (layer, value)
+                if not name.endswith("offset"):  # a moved map may overlap another, and then the order of writing shows
+                    assert all(np.array_equal(output, results[0][2]) for _, _, output in results), (layer, value)
                 if value == 0xFFFFFFFF and not unused(candidate, layer, name):
-                    assert results[0][0] != ErrorCode.NONE, (layer, value)
+                    assert codes[0] in {(ErrorCode.BAD_DESCRIPTOR, layer), (ErrorCode.ADDRESS_FENCE, layer)}
+
+
+def run_on_all(program: Program, data: np.ndarray, image: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
+    """Return (error code, detail, logits where there is no error) of each device."""
+    results = []
+    for name in DEVICES:
+        with open_device(name) as opened:
+            assert isinstance(opened, SimulatedDevice)
+            code, detail, output = Bench(opened, program).run(data, image)
+            results.append((code, detail, output[: program.output_bytes if code == ErrorCode.NONE else 0]))
+    return results
 
 
 def test_damaged_taps(device: SimulatedDevice, program: Program, inputs: np.ndarray) -> None:
