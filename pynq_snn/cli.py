@@ -1,0 +1,413 @@
+"""The command line: ``pynq-snn run | info | eval | doctor``.
+
+Exit codes: 0 good, 1 a failure (one line on standard error), 2 wrong usage, 130 interrupted, 141 the reader of the
+output went away. What a command needs is imported when it runs, so that the answer is there within a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pynq_snn import __version__
+from pynq_snn.errors import ConversionWarning, PynqSnnError
+from pynq_snn.models import DEFAULT_MODEL, find_model
+
+if TYPE_CHECKING:
+    from pynq_snn.accelerator import Accelerator
+    from pynq_snn.evaluation import Tally
+    from pynq_snn.network import Layer, Network
+    from pynq_snn.program import Program
+
+PROGRAM = "pynq-snn"
+EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141
+DEFAULT_TOP = 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of this process by default.
+    """
+    arguments = argparse.Namespace(debug="--debug" in (sys.argv[1:] if argv is None else argv))
+    try:
+        with _warnings_as_lines():
+            arguments = _parser().parse_args(argv, arguments)
+            code: int = arguments.command(arguments)
+            sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse: help, version, or wrong usage, all printed already
+        return stop.code if isinstance(stop.code, int) else EXIT_FAILURE
+    except BrokenPipeError:
+        # The interpreter flushes standard output once more when it ends; that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt as interrupt:
+        _print_line("interrupted" + (f" {interrupt}" if str(interrupt) else ""))
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if arguments.debug:
+            traceback.print_exc()
+        _print_line("error: " + _describe(error))
+        return EXIT_FAILURE
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, PynqSnnError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
+
+
+def _print_line(message: str) -> None:
+    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:  # fmt: skip
+        _print_line(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ConversionWarning)
+        warnings.showwarning = show
+        yield
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Deep spiking neural networks on a PYNQ-Z2, or on a simulator of its accelerator."
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    _add_debug(parser)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_info(commands)
+    _add_eval(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _add_command(commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(command=command)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    _add_debug(parser)
+    return parser
+
+
+def _add_debug(parser: Any) -> None:
+    # Suppressed default: the option may stand before or after the command, and the later parser must not undo it.
+    parser.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+    )
+
+
+def _add_run(commands: Any) -> None:
+    parser = _add_command(commands, "run", _run, "classify one picture")
+    parser.add_argument("image", metavar="IMAGE", help="a picture of any size in any format that Pillow opens")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name of a shipped model, or path of an ONNX file")
+    _add_execution(parser)
+    parser.add_argument("--top", type=_positive, default=DEFAULT_TOP, metavar="K", help="show the K best classes")
+
+
+def _add_info(commands: Any) -> None:
+    parser = _add_command(commands, "info", _info, "show a model's layers, size and memory")
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, metavar="MODEL", help="name of a shipped model, or path"
+    )
+    _add_network(parser)
+
+
+def _add_eval(commands: Any) -> None:
+    from pynq_snn.models import MODEL_SUFFIX
+
+    parser = _add_command(commands, "eval", _eval, "measure a model's accuracy on labelled pictures")
+    parser.add_argument("model", metavar="MODEL", help=f"name of a shipped model, or path of an {MODEL_SUFFIX} file")
+    parser.add_argument(
+        "--data", required=True, metavar="FOLDER|NPZ",
+        help="one subfolder of pictures per class, or arrays images uint8 [N, H, W, 3] and labels [N]",
+    )  # fmt: skip
+    parser.add_argument("--count", type=_positive, metavar="N", help="only the first N pictures")
+    parser.add_argument("--batch", type=_positive, metavar="N", help="pictures in one run of the core (default: 16)")
+    parser.add_argument(
+        "--resume", metavar="FILE", help="keep the tally in this file after every batch, and go on from it if it exists"
+    )
+    _add_execution(parser)
+
+
+def _add_doctor(commands: Any) -> None:
+    _add_command(commands, "doctor", _doctor, "show what this machine has, and what to do about what it lacks")
+
+
+def _add_execution(parser: Any) -> None:
+    parser.add_argument(
+        "--device", type=_device, default="auto",
+        help="where to compute (default: auto; `pynq-snn doctor` lists them)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fit", choices=("crop", "pad"), default="crop",
+        help="pictures of another aspect ratio: cut what sticks out, or pad with the mean colour (default: crop)",
+    )  # fmt: skip
+    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="longest time for one run of the core")
+    _add_network(parser)
+
+
+def _add_network(parser: Any) -> None:
+    parser.add_argument("--firing", choices=("stepwise", "deferred"), help="firing order (default: the model's)")
+    parser.add_argument("--timesteps", type=_positive, metavar="T", help="timesteps (default: the model's)")
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def _device(text: str) -> str:
+    from pynq_snn.devices import DEVICE_NAMES
+
+    if text not in DEVICE_NAMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not known; use one of {', '.join(DEVICE_NAMES)}")
+    return text
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _open_accelerator(arguments: argparse.Namespace) -> Accelerator:
+    from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
+
+    return Accelerator(arguments.device, timeout_s=arguments.timeout or DEFAULT_TIMEOUT_S)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
+    from pynq_snn.pictures import fit_picture
+
+    with _open_accelerator(arguments) as accelerator:
+        network = accelerator.load(arguments.model, timesteps=arguments.timesteps, firing=arguments.firing)
+        pixels = fit_picture(arguments.image, network, fit=arguments.fit)
+        logits = accelerator.infer(pixels)
+        report = accelerator.last_run
+    probabilities = network.probabilities(logits)
+    best = np.argsort(-probabilities, kind="stable")[: arguments.top]
+    top = [{"label": network.labels[index], "probability": float(probabilities[index])} for index in best]
+    result = {
+        "model": network.name,
+        "device": report.device,
+        "firing": network.firing,
+        "timesteps": network.timesteps,
+        "label": top[0]["label"],
+        "top": top,
+        "logits": [int(logit) for logit in logits],
+        "spikes": report.spikes,
+        "synaptic_operations": report.synaptic_operations,
+        "cycles": report.cycles,
+        "latency_s": report.latency_s,
+    }
+    if arguments.json:
+        return _print_json(result)
+    width = max(len(label) for label in network.labels)
+    for entry in top:
+        print(f"{entry['label']:{width}}  {entry['probability']:6.1%}")
+    print(f"\n{_setting(network)}, device {report.device}: {accelerator.device.description}")
+    print(
+        f"{1000 * report.latency_s:.1f} ms, {report.spikes:,} spikes, "
+        f"{report.synaptic_operations:,} synaptic operations, {report.cycles:,} cycles ({report.cycles_are})"
+    )
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from pynq_snn.network import Network
+    from pynq_snn.program import compile_network
+
+    network = Network.from_onnx(find_model(arguments.model), timesteps=arguments.timesteps, firing=arguments.firing)
+    program = compile_network(network)
+    if arguments.json:
+        return _print_json(_network_facts(network, program))
+    print(f"{_setting(network)}, {network.path}")
+    print(f"input {_shape(network.input_shape)} {network.input_kind}, {network.classes} classes:", end=" ")
+    print(", ".join(network.labels) + "\n")
+    rows: list[tuple[str, ...]] = [("layer", "kind", "output", "weights", "threshold", "F", "MACs / timestep")]
+    rows += [_layer_row(layer) for layer in network.layers]
+    total = sum(layer.weight_count for layer in network.layers)
+    rows.append(("total", "", "", f"{total:,}", "", "", f"{network.macs:,}"))
+    _print_table(rows, right_from=3)
+    memory = _memory(program)
+    print(f"\nprogram {memory['program']:,} bytes; for one picture: ", end="")
+    print(", ".join(f"{name} {memory[name]:,}" for name in ("input", "workspace", "output")) + " bytes")
+    return 0
+
+
+def _network_facts(network: Network, program: Program) -> dict[str, Any]:
+    return {
+        "model": network.name,
+        "path": network.path,
+        "timesteps": network.timesteps,
+        "firing": network.firing,
+        "labels": list(network.labels),
+        "input": {"kind": network.input_kind, "shape": list(network.input_shape)},
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "output_shape": list(layer.output_shape),
+                "weights": layer.weight_count,
+                "threshold": _threshold_range(layer),
+                "fraction_bits": layer.fraction_bits,
+                "macs": layer.macs,
+            }
+            for layer in network.layers
+        ],
+        "weights": sum(layer.weight_count for layer in network.layers),
+        "macs": network.macs,
+        "program_bytes": len(program.data),
+        "memory_bytes": _memory(program),
+    }
+
+
+def _memory(program: Program) -> dict[str, int]:
+    """Return the bytes of each buffer for one picture."""
+    return {region.name.lower(): size for region, size in program.buffer_bytes(1).items()}
+
+
+def _threshold_range(layer: Layer) -> list[int] | None:
+    """Return the smallest and the largest integer threshold of a layer; None for one that never fires."""
+    if layer.kind in ("readout", "max_pool"):
+        return None
+    return [int(layer.threshold.min()), int(layer.threshold.max())]
+
+
+def _layer_row(layer: Layer) -> tuple[str, ...]:
+    thresholds = _threshold_range(layer)
+    text = "" if thresholds is None else f"{thresholds[0]} to {thresholds[1]}"
+    shape = _shape(layer.output_shape)
+    return (
+        layer.name, layer.kind, shape, f"{layer.weight_count:,}", text, str(layer.fraction_bits), f"{layer.macs:,}",
+    )  # fmt: skip
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from pynq_snn.accelerator import DEFAULT_BATCH
+    from pynq_snn.datasets import load_dataset
+    from pynq_snn.evaluation import evaluate
+
+    dataset = load_dataset(arguments.data)
+    with _open_accelerator(arguments) as accelerator:
+        network = accelerator.load(arguments.model, timesteps=arguments.timesteps, firing=arguments.firing)
+        tallies = evaluate(
+            accelerator,
+            dataset,
+            batch=arguments.batch or DEFAULT_BATCH,
+            fit=arguments.fit,
+            state_file=arguments.resume,
+            count=arguments.count,
+        )
+        tally = _watch(tallies, min(len(dataset), arguments.count or len(dataset)), arguments.resume)
+    device = accelerator.device
+    result = {
+        "model": network.name,
+        "device": device.name,
+        "firing": network.firing,
+        "timesteps": network.timesteps,
+        "accuracy": tally.accuracy,
+        "correct": tally.correct,
+        "count": tally.count,
+    }
+    if arguments.json:
+        return _print_json(result)
+    print(f"accuracy {tally.accuracy:.2%} ({tally.correct:,} of {tally.count:,} pictures)")
+    print(f"{_setting(network)}, device {device.name}: {device.description}")
+    print(
+        f"per picture: {1000 * tally.latency_s / tally.count:.1f} ms, {tally.spikes / tally.count:,.0f} spikes, "
+        f"{tally.synaptic_operations / tally.count:,.0f} synaptic operations"
+    )
+    return 0
+
+
+def _watch(tallies: Iterator[Tally], total: int, state_file: str | None) -> Tally:
+    """Show a progress bar on a terminal; return the last tally."""
+    from tqdm import tqdm
+
+    tally = next(tallies)
+    try:
+        with tqdm(total=total, initial=tally.count, unit="picture", file=sys.stderr, disable=None) as bar:
+            for tally in tallies:
+                bar.update(tally.count - bar.n)
+                bar.set_postfix_str(f"accuracy {tally.accuracy:.2%}")
+    except KeyboardInterrupt as interrupt:
+        kept = f"go on with --resume {state_file}" if state_file else "--resume FILE would have kept them"
+        raise KeyboardInterrupt(
+            f"after {tally.count} of {total} pictures ({tally.correct} correct, {tally.accuracy:.2%}); {kept}"
+        ) from interrupt
+    return tally
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from pynq_snn.doctor import examine
+
+    findings = examine()
+    healthy = all(finding.state != "missing" for finding in findings)
+    if arguments.json:
+        checks = [{"name": f.name, "state": f.state, "detail": f.detail} for f in findings]
+        _print_json({"ok": healthy, "checks": checks})
+    else:
+        _print_table([(finding.name, finding.state, finding.detail) for finding in findings])
+        print("\nready" if healthy else "\nnot ready: see the lines marked missing")
+    return 0 if healthy else EXIT_FAILURE
+
+
+# --- output -----------------------------------------------------------------------------------------------------------
+
+
+def _setting(network: Network) -> str:
+    return f"{network.name} (T={network.timesteps}, {network.firing} firing)"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(side) for side in shape)
+
+
+def _print_json(value: dict[str, Any]) -> int:
+    print(json.dumps(value, allow_nan=False))
+    return 0
+
+
+def _print_table(rows: Sequence[tuple[str, ...]], right_from: int | None = None) -> None:
+    """Print rows in aligned columns; those from `right_from` on are flush right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if right_from is not None and column >= right_from else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,116 @@
+"""What this machine has for pynq-snn, and what to do about what it lacks."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from pynq_snn import __version__
+from pynq_snn.models import model_folder, shipped_models
+
+COMPILERS = ("g++", "c++", "clang++")
+BOARD_MACHINE = "armv7l"
+COMPILER_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for.
+
+    Attributes
+    ----------
+    name : str
+    state : {"ok", "missing", "optional"}
+        Present; absent but needed; absent and not needed for a first run.
+    detail : str
+        Version or place of what is there; what to do about what is not.
+    """
+
+    name: str
+    state: str
+    detail: str
+
+
+def examine() -> list[Finding]:
+    """Return the findings on this machine."""
+    return [
+        Finding("pynq-snn", "ok", __version__),
+        Finding("python", "ok", f"{platform.python_version()} on {platform.machine()}"),
+        _package("numpy", needed=True),
+        _package("pillow", needed=True),
+        *_devices(),
+        _compiler(),
+        *_onnx_packages(),
+        _pynq(),
+        _models(),
+    ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _package(name: str, *, needed: bool, purpose: str = "") -> Finding:
+    version = _version(name)
+    if version is not None:
+        return Finding(name, "ok", version)
+    remedy = f"not installed{purpose}; pip install {name}"
+    return Finding(name, "missing" if needed else "optional", remedy)
+
+
+def _devices() -> list[Finding]:
+    from pynq_snn.devices import available
+
+    reasons = available()
+    # One fast device is enough: the board where there is one, else the kernel.
+    enough = any(reasons.get(name, "") is None for name in ("board", "kernel"))
+    findings = []
+    for name, reason in reasons.items():
+        state = "ok" if reason is None else "optional" if enough else "missing"
+        findings.append(Finding(f"device {name}", state, reason or f"use it with --device {name}"))
+    return findings
+
+
+def _compiler() -> Finding:
+    for candidate in (os.environ.get("CXX", ""), *COMPILERS):
+        command = shlex.split(candidate)
+        if not command or shutil.which(command[0]) is None:
+            continue
+        try:
+            answer = subprocess.run(
+                [*command, "--version"], capture_output=True, text=True, timeout=COMPILER_TIMEOUT_S, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return Finding("C++ compiler", "ok", next(iter(answer.stdout.splitlines()), command[0]))
+    return Finding("C++ compiler", "optional", "none; the kernel device is built with one: sudo apt install g++")
+
+
+def _onnx_packages() -> list[Finding]:
+    if platform.machine() == BOARD_MACHINE:
+        detail = f"not needed here, and not available for {BOARD_MACHINE}; models are read without it"
+        return [Finding(name, "optional", detail) for name in ("onnx", "onnxruntime")]
+    return [_package(name, needed=False, purpose=" (only for making and checking models)") for name in
+            ("onnx", "onnxruntime")]  # fmt: skip
+
+
+def _pynq() -> Finding:
+    version = _version("pynq")
+    if version is not None:
+        return Finding("pynq", "ok", version)
+    return Finding("pynq", "optional", "not installed; it comes with the image of a PYNQ board and is used there only")
+
+
+def _models() -> Finding:
+    names = ", ".join(shipped_models())
+    if names:
+        return Finding("models", "ok", names)
+    return Finding("models", "missing", f"none in {model_folder()}; install pynq-snn again, or give --model PATH")
