@@ -60,17 +60,17 @@ buffers:
     return enough;
 }
 
-inline std::uint64_t aligned(std::uint64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
-
 // The counter records follow the outputs of the images, so these must end on a whole word.
 inline bool header_sizes_agree(const Header& header)
 {
     const std::uint64_t layers = header.field[HEADER_LAYER_COUNT];
     const std::uint64_t taps = header.field[HEADER_TAP_COUNT];
-    const std::uint64_t command_bytes = aligned(HEADER_BYTES + layers * DESCRIPTOR_BYTES + taps * TAP_BYTES);
+    const std::uint64_t needed = HEADER_BYTES + layers * DESCRIPTOR_BYTES + taps * TAP_BYTES;
+    const std::uint32_t command_bytes = header.field[HEADER_COMMAND_BYTES];
     return layers >= 1 && layers <= MAX_LAYERS && taps >= 1 && header.field[HEADER_INPUT_BYTES] >= 1 &&
            header.field[HEADER_OUTPUT_BYTES] >= 1 && header.field[HEADER_OUTPUT_BYTES] % ALIGNMENT == 0 &&
-           header.field[HEADER_COMMAND_BYTES] == command_bytes && command_bytes <= header.field[HEADER_PROGRAM_BYTES];
+           command_bytes % ALIGNMENT == 0 && command_bytes >= needed &&
+           command_bytes <= header.field[HEADER_PROGRAM_BYTES];
 }
 
 inline Outcome check_command_crc(ReadPort program, Run& run, const Header& header)
@@ -175,7 +175,7 @@ inline void check_firing(const Layer& layer, FirstBrokenRule& rules)
 {
     rules.require(layer.output.region == (is_readout(layer) ? Region::OUTPUT : Region::WORKSPACE), FIELD_OUTPUT_REGION);
     rules.require((layer.output_planes == 0) == is_readout(layer), FIELD_OUTPUT_PLANES);
-    if (layer.firing != Firing::STEPWISE) {
+    if (layer.firing != Firing::STEPWISE || layer.operation == Operation::OR_POOL) {
         rules.require(layer.leak_shift == 0, FIELD_LEAK_SHIFT);
         rules.require(!layer.hard_reset, FIELD_HARD_RESET);
     }
@@ -197,6 +197,7 @@ inline void check_weights(const Layer& layer, const Header& header, FirstBrokenR
     const std::uint64_t end =
         layer.weight_offset + std::uint64_t{group_bytes(layer)} * layer.output.groups;
     rules.require(layer.weight_offset % ALIGNMENT == 0, FIELD_WEIGHT_OFFSET);
+    rules.require(layer.weight_offset >= header.field[HEADER_COMMAND_BYTES], FIELD_WEIGHT_OFFSET);
     rules.require(end <= header.field[HEADER_PROGRAM_BYTES], FIELD_WEIGHT_OFFSET);
 }
 
@@ -215,6 +216,8 @@ inline void check_source(const Layer& layer, unsigned source, FirstBrokenRule& r
     rules.require(map.image_bytes % ALIGNMENT == 0, image_bytes);
     rules.require(map.offset % ALIGNMENT == 0, source_field(source, FIELD_SOURCE0_OFFSET));
     rules.require(region_readable, source_field(source, FIELD_SOURCE0_REGION));
+    rules.require(map.stride_y > 0, source_field(source, FIELD_SOURCE0_STRIDE_Y));
+    rules.require(map.stride_x > 0, source_field(source, FIELD_SOURCE0_STRIDE_X));
 }
 
 inline void check_output(const Layer& layer, FirstBrokenRule& rules)

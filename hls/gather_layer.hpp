@@ -74,7 +74,7 @@ inline Outcome gather_tap(
 blocks:
     for (std::uint32_t block = 0; block < reader.map.blocks; ++block) {
 #pragma HLS PIPELINE II=1
-        std::uint64_t word;
+        std::uint64_t word = 0;
         const Outcome outcome = read_pair(maps, run, reader, place, block, pair, line_buffer, word);
         if (failed(outcome)) {
             return outcome;
@@ -133,8 +133,8 @@ queues:
         if (failed(outcome)) {
             return outcome;
         }
-        add_rows_of_spikes(storage.gathered, storage.weights, sums);
-        run.counters.additions += std::uint64_t{count_spikes(storage.gathered)} * lanes;
+        const std::uint32_t spikes = add_rows_of_spikes(storage.gathered, storage.weights, sums);
+        run.counters.additions += std::uint64_t{spikes} * lanes;
         cycles.compute += pop_cycles(storage.gathered.word, storage.gathered.count);
     }
     return SUCCESS;
@@ -173,7 +173,7 @@ pairs:
         if (failed(outcome)) {
             return outcome;
         }
-        std::uint64_t shortcut;
+        std::uint64_t shortcut = 0;
         outcome = read_shortcut(maps, run, layer, position, pair, storage, shortcut);
         if (failed(outcome)) {
             return outcome;
@@ -196,9 +196,9 @@ pairs:
 inline Outcome check_stop(ReadPort memory, const Run& run, const GroupCycles& cycles)
 {
     if (abort_requested(memory)) {
-        return {ErrorCode::ABORTED, 0};
+        return {ErrorCode::ABORTED, run.layer << 16};
     }
-    return watchdog_expired(run, cycles) ? Outcome{ErrorCode::WATCHDOG, 0} : SUCCESS;
+    return watchdog_expired(run, cycles) ? Outcome{ErrorCode::WATCHDOG, run.layer << 16} : SUCCESS;
 }
 
 inline std::uint64_t output_row_offset(
@@ -235,9 +235,10 @@ places:
         }
         words += pack_place(layer, neurons, storage.output_row + words);
     }
-    return fenced_write_words(
+    const Outcome outcome = fenced_write_words(
         results, run, layer.output.region, output_row_offset(run, layer.output, image, group, y), storage.output_row,
         words);
+    return failed(outcome) ? outcome : check_stop(maps, run, cycles);
 }
 
 // Of an identity shortcut only the block of the output group is needed, at the output's own place.

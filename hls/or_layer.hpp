@@ -36,7 +36,7 @@ taps:
     pairs:
         for (std::uint32_t pair = 0; pair < reader.place_words; ++pair) {
 #pragma HLS PIPELINE II=1
-            std::uint64_t word;
+            std::uint64_t word = 0;
             const Outcome read = read_pair(maps, run, reader, place, 0, pair, storage.line_buffer, word);
             if (failed(read)) {
                 return read;
@@ -75,9 +75,10 @@ count:
 #pragma HLS PIPELINE II=1
         run.counters.spikes += count_ones(storage.output_row[i]);
     }
-    return fenced_write_words(
+    outcome = fenced_write_words(
         results, run, layer.output.region, output_row_offset(run, layer.output, image, block, y), storage.output_row,
         row_words);
+    return failed(outcome) ? outcome : check_stop(maps, run, cycles);
 }
 
 inline Outcome or_images(

@@ -1,7 +1,8 @@
 // Milliseconds for one image of a VGG-11-shaped program: synthetic weights, maps filled with random spikes.
 //
 // Every layer reads a map prepared for it and writes to one that nobody reads, so that all layers see the firing rate
-// asked for. Usage: benchmark [firing rate] [images] [repetitions]
+// asked for. Usage: benchmark [timesteps|binary] [rate] [images] [repetitions]; the rate is that of the bits in a plane:
+// of spikes in timesteps coding, of the bits of spike counts in binary coding.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +19,9 @@ using snn_test::LayerSpec;
 using snn_test::NetworkBuilder;
 
 constexpr double PIXEL_BIT_RATE = 0.45;
+constexpr double TIMESTEPS_RATE = 0.082;  // about 81 M additions, what a trained VGG-11 makes
+constexpr double BINARY_RATE = 0.088;     // about 45 M
+constexpr int COUNT_PLANES = 4;  // of counts from 0 to 8
 
 struct VggLayer {
     int channels_in;
@@ -51,16 +55,16 @@ void add_layer(
     LayerSpec layer = builder.begin_layer(builder.add_given_map(shape, rate));
     layer.firing = snn::Firing::DEFERRED;
     layer.output_coding = shape.coding;
-    layer.output_planes = shape.coding == snn::Coding::BINARY ? 4 : 8;
+    layer.output_planes = shape.coding == snn::Coding::BINARY ? COUNT_PLANES : builder.timesteps;
     layer.output_channels = channels_out;
     layer.output_height = layer.output_width = shape.height / window;
     add_pooled_convolution(layer, kernel, window, (shape.channels + 31) / 32);
     builder.finish_layer(layer);
 }
 
-void add_readout(NetworkBuilder& builder, double rate)
+void add_readout(NetworkBuilder& builder, const snn_test::MapShape& shape, double rate)
 {
-    LayerSpec layer = builder.begin_layer(builder.add_given_map({512, 1, 1, 8, snn::Coding::TIMESTEPS}, rate));
+    LayerSpec layer = builder.begin_layer(builder.add_given_map(shape, rate));
     layer.firing = snn::Firing::READOUT;
     layer.output_planes = 0;
     layer.output_channels = 10;
@@ -69,16 +73,17 @@ void add_readout(NetworkBuilder& builder, double rate)
     builder.finish_layer(layer);
 }
 
-snn_test::TestNetwork vgg11(double rate, int images)
+snn_test::TestNetwork vgg11(snn::Coding coding, double rate, int images)
 {
     NetworkBuilder builder(1, images);
+    const int planes = coding == snn::Coding::BINARY ? COUNT_PLANES : builder.timesteps;
     add_layer(builder, {27, 32, 32, 8, snn::Coding::BINARY}, PIXEL_BIT_RATE, 1, 2, 64);
     for (const VggLayer& layer : VGG11) {
         add_layer(
-            builder, {layer.channels_in, layer.side, layer.side, 8, snn::Coding::TIMESTEPS}, rate, 3,
-            layer.pooled ? 2 : 1, layer.channels_out);
+            builder, {layer.channels_in, layer.side, layer.side, planes, coding}, rate, 3, layer.pooled ? 2 : 1,
+            layer.channels_out);
     }
-    add_readout(builder, rate);
+    add_readout(builder, {512, 1, 1, planes, coding}, rate);
     return builder.network;
 }
 
@@ -107,10 +112,12 @@ std::uint64_t sum_of_counter(const snn_test::PackedProgram& packed, unsigned cou
 
 int main(int argument_count, char** arguments)
 {
-    const double rate = argument_count > 1 ? std::atof(arguments[1]) : 0.067;
-    const int images = argument_count > 2 ? std::atoi(arguments[2]) : 1;
-    const int repetitions = argument_count > 3 ? std::atoi(arguments[3]) : 21;
-    snn_test::TestNetwork network = vgg11(rate, images);
+    const bool binary = argument_count > 1 && std::string(arguments[1]) == "binary";
+    const double rate = argument_count > 2 ? std::atof(arguments[2]) : (binary ? BINARY_RATE : TIMESTEPS_RATE);
+    const int images = argument_count > 3 ? std::atoi(arguments[3]) : 1;
+    const int repetitions = argument_count > 4 ? std::atoi(arguments[4]) : 21;
+    snn_test::TestNetwork network =
+        vgg11(binary ? snn::Coding::BINARY : snn::Coding::TIMESTEPS, rate, images);
     snn_test::PackedProgram packed = snn_test::Packer(network).pack();
 
     std::vector<double> times;
@@ -120,8 +127,9 @@ int main(int argument_count, char** arguments)
     std::sort(times.begin(), times.end());
     const double million = 1e6 * images;
     std::printf(
-        "VGG-11 shape, T = 8, firing rate %.3f, batch %d: %.1f M additions, estimate %.3f M cycles per image\n", rate,
-        images, static_cast<double>(sum_of_counter(packed, snn::COUNTER_ADDITIONS)) / million,
+        "VGG-11 shape, T = 8, %s coding, rate %.3f, batch %d: %.1f M additions, estimate %.3f M cycles per image\n",
+        binary ? "binary" : "timesteps", rate, images,
+        static_cast<double>(sum_of_counter(packed, snn::COUNTER_ADDITIONS)) / million,
         static_cast<double>(sum_of_counter(packed, snn::COUNTER_CYCLES)) / million);
     std::printf("host: median %.1f ms per image, best %.1f ms\n", times[times.size() / 2], times.front());
     return 0;

@@ -71,8 +71,11 @@ void header_errors(Report& report)
     bad_size(with_header(snn::HEADER_OUTPUT_BYTES, 0), "no output");
 
     PackedProgram packed = small_program();
-    packed.set_word(4 * snn::HEADER_COMMAND_BYTES, packed.word(4 * snn::HEADER_COMMAND_BYTES) + 64);
-    bad_size(packed, "command_bytes");
+    const std::uint32_t command_bytes = packed.word(4 * snn::HEADER_COMMAND_BYTES);
+    for (const std::uint32_t wrong : {0u, 64u, command_bytes - 64, command_bytes + 8, 0xffffffc0u}) {
+        packed.set_word(4 * snn::HEADER_COMMAND_BYTES, wrong);
+        bad_size(packed, "command_bytes " + std::to_string(wrong));
+    }
     packed = small_program();
     packed.set_word(packed.tap_offset(0), 17);
     expect_error(report, packed, snn::ErrorCode::BAD_CHECKSUM, 0, "checksum");
@@ -115,6 +118,14 @@ void register_errors(Report& report)
     }
     expect_error(
         report, with_register(snn::REGISTER_WATCHDOG_CYCLES, 50), snn::ErrorCode::WATCHDOG, 0, "watchdog");
+    PackedProgram packed = small_program();
+    packed.run();
+    const std::uint32_t cycles = packed.output_register(snn::REGISTER_CYCLES_LOW);
+    expect_error(
+        report, with_register(snn::REGISTER_WATCHDOG_CYCLES, cycles - 1), snn::ErrorCode::WATCHDOG, READOUT << 16,
+        "watchdog in the last layer");
+    expect_error(
+        report, with_register(snn::REGISTER_WATCHDOG_CYCLES, cycles), snn::ErrorCode::NONE, 0, "watchdog in time");
 }
 
 void field_limits(Report& report)
@@ -156,10 +167,13 @@ void rules_between_fields(Report& report)
     bad(POOL, FIELD_OUTPUT_CHANNELS, 65);
     bad(POOL, FIELD_FIRING, 1);
     bad(POOL, FIELD_SHORTCUT, 1);
+    bad(POOL, FIELD_LEAK_SHIFT, 1);
+    bad(POOL, FIELD_HARD_RESET, 1);
     bad(POOL, FIELD_WEIGHT_BLOCKS, 1);
     bad(FIRST, FIELD_WEIGHT_OFFSET, value(FIRST, FIELD_WEIGHT_OFFSET) + 8);
     bad(READOUT, FIELD_WEIGHT_OFFSET, value(READOUT, FIELD_WEIGHT_OFFSET) + 64);
     bad(READOUT, FIELD_WEIGHT_OFFSET, 0xffffffc0);
+    bad(READOUT, FIELD_WEIGHT_OFFSET, 64);
     bad(READOUT, FIELD_FIRST_TAP, value(READOUT, FIELD_FIRST_TAP) + 1);
     bad(READOUT, FIELD_FIRST_TAP, 0xffffffff);
     for (const unsigned shift : {0u, FIELD_SOURCE1_REGION - FIELD_SOURCE0_REGION}) {
@@ -174,6 +188,8 @@ void rules_between_fields(Report& report)
         bad_source(FIELD_SOURCE0_OFFSET, of_source(FIELD_SOURCE0_OFFSET) + 8);
     }
     bad(BRANCH, FIELD_SOURCE1_REGION, 0);
+    bad(BRANCH, FIELD_SOURCE1_STRIDE_Y, 0);
+    bad(SHORTCUT, FIELD_SOURCE1_STRIDE_X, 0);
     bad(SHORTCUT, FIELD_OUTPUT_BLOCK_BYTES, 64);
     bad(BRANCH, FIELD_OUTPUT_IMAGE_BYTES, 64);
     bad(BRANCH, FIELD_OUTPUT_BLOCK_BYTES, value(BRANCH, FIELD_OUTPUT_BLOCK_BYTES) + 8);

@@ -175,13 +175,18 @@ private:
         return channels;
     }
 
+    static constexpr int FEWEST_WEIGHT_STEPS = 8;  // fraction bits make way for them
+
     void fill_weights(LayerSpec& layer)
     {
         const std::int64_t largest_value =
             layer.input_coding == snn::Coding::BINARY ? (std::int64_t{1} << layer.input_planes) - 1 : 1;
         const std::int64_t steps = largest_value * layer.timesteps;
-        const std::int64_t room = (std::int64_t{1} << 28) >> layer.fraction_bits;
-        const int limit = static_cast<int>(std::min<std::int64_t>(127, room / (steps * channels_seen(layer))));
+        const std::int64_t room = (std::int64_t{1} << 28) / (steps * channels_seen(layer));
+        while (layer.fraction_bits > 0 && room >> layer.fraction_bits < FEWEST_WEIGHT_STEPS) {
+            --layer.fraction_bits;
+        }
+        const int limit = static_cast<int>(std::min<std::int64_t>(127, room >> layer.fraction_bits));
         layer.weights.resize(static_cast<std::size_t>(layer.output_channels) * layer.weight_blocks * 32);
         for (std::int8_t& weight : layer.weights) {
             weight = static_cast<std::int8_t>(random.between(-limit, limit));
@@ -296,8 +301,8 @@ private:
             const MapShape second = {
                 random_channels(), random().between(1, 7), random().between(1, 7), shape.planes, shape.coding};
             layer.source[1] = builder_.whole_map(builder_.add_given_map(second, random_rate()));
-            layer.source[1].stride_y = random().between(0, 3);
-            layer.source[1].stride_x = random().between(0, 3);
+            layer.source[1].stride_y = random().between(1, 3);
+            layer.source[1].stride_x = random().between(1, 3);
         }
     }
 
