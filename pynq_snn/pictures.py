@@ -183,8 +183,10 @@ def _crop(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Scale the largest centred part that has the aspect ratio of `size`."""
     ratio = min(picture.width / size[0], picture.height / size[1])
     width, height = size[0] * ratio, size[1] * ratio
-    left, top = (picture.width - width) / 2, (picture.height - height) / 2
-    return picture.resize(size, _RESAMPLING.LANCZOS, box=(left, top, left + width, top + height))
+    # Rounding must not put an edge outside the picture.
+    left, top = max(0.0, (picture.width - width) / 2), max(0.0, (picture.height - height) / 2)
+    box = (left, top, min(left + width, picture.width), min(top + height, picture.height))
+    return picture.resize(size, _RESAMPLING.LANCZOS, box=box)
 
 
 def _scale_inside(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
