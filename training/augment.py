@@ -20,8 +20,8 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     return (images.float() - mean) / STD
 
 
-def augment(images: torch.Tensor) -> torch.Tensor:
-    """Normalise a batch and apply a random crop, flip and cut-out to each picture.
+def augment(images: torch.Tensor, cutout: bool) -> torch.Tensor:
+    """Normalise a batch and apply a random crop and flip, and perhaps a cut-out, to each picture.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def augment(images: torch.Tensor) -> torch.Tensor:
     columns = torch.where(flipped, columns.flip(1), columns)
     picture = torch.arange(count, device=device)[:, None, None]
     cropped = padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    return cropped * _cut_out(count, height, width, device)
+    return cropped * _cut_out(count, height, width, device) if cutout else cropped
 
 
 def _cut_out(count: int, height: int, width: int, device: torch.device) -> torch.Tensor:

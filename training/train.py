@@ -35,19 +35,21 @@ class Recipe:
     network: str
     stage: str
     epochs: int
-    batch: int = 256
-    peak_learning_rate: float = 0.2
+    peak_learning_rate: float
+    batch: int = 128
     warm_up: float = 0.2
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     timesteps: int = 8
     synops_weight: float = 0.0
+    cutout: bool = False
     seed: int = 1
+    start: str = ""
 
 
 DEFAULTS = {
-    "float": {"epochs": 22, "peak_learning_rate": 0.2},
-    "quantised": {"epochs": 8, "peak_learning_rate": 0.05},
+    "float": {"epochs": 30, "peak_learning_rate": 0.05},
+    "quantised": {"epochs": 8, "peak_learning_rate": 0.02},
 }
 
 
@@ -120,7 +122,7 @@ def train_epoch(
     steps = len(images) // recipe.batch
     for step in tqdm(range(steps), desc=title, mininterval=5):
         chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
-        x = augment(images[chosen]).to(memory_format=torch.channels_last)
+        x = augment(images[chosen], recipe.cutout).to(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16):
             logits = network(x)
         loss = nn.functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.label_smoothing)
@@ -144,8 +146,8 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     test_images, test_labels = to_device_images(test, device)
     network = build(recipe, len(train.classes), images.shape[2:])
     checkpoint, log_file = out / f"{recipe.stage}.pt", out / f"{recipe.stage}.json"
-    if recipe.stage == "quantised" and not checkpoint.exists():
-        warm_start(network, out / "float.pt")
+    if recipe.start and not checkpoint.exists():
+        warm_start(network, Path(recipe.start))
     network = network.to(device).to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
         parameter_groups(network, recipe.weight_decay), recipe.peak_learning_rate, momentum=0.9, nesterov=True
@@ -199,6 +201,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--timesteps", type=int, default=8)
     parser.add_argument("--synops-weight", type=float, default=0.0, help="loss per million additions per image")
+    parser.add_argument("--peak-learning-rate", type=float)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--cutout", action="store_true", help="hide a square of each picture: for long trainings")
+    parser.add_argument("--start", help="checkpoint to start from (default for quantised: OUT/float.pt)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -207,14 +213,19 @@ def main() -> None:
 
         export_run(arguments.network, arguments.out)
         return
-    overrides = {} if arguments.epochs is None else {"epochs": arguments.epochs}
+    defaults = DEFAULTS[arguments.stage]
+    start = arguments.start or (str(arguments.out / "float.pt") if arguments.stage == "quantised" else "")
     recipe = Recipe(
-        arguments.network,
-        arguments.stage,
+        network=arguments.network,
+        stage=arguments.stage,
+        epochs=arguments.epochs or int(defaults["epochs"]),
+        peak_learning_rate=arguments.peak_learning_rate or defaults["peak_learning_rate"],
+        batch=arguments.batch,
         timesteps=arguments.timesteps,
         synops_weight=arguments.synops_weight,
+        cutout=arguments.cutout,
         seed=arguments.seed,
-        **{**DEFAULTS[arguments.stage], **overrides},  # type: ignore[arg-type]
+        start=start,
     )
     run_stage(recipe, arguments.data, arguments.out)
 
