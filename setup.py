@@ -77,6 +77,7 @@ class BuildPackage(build_py):
         """Build modules, then data."""
         super().run()
         if not self.editable_mode:
+            shutil.rmtree(self._data_folder(), ignore_errors=True)  # of an earlier build, with what is gone by now
             for source, target in self._data_files():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
@@ -86,10 +87,12 @@ class BuildPackage(build_py):
         data = [] if self.editable_mode else [str(target) for _, target in self._data_files()]
         return [*super().get_outputs(include_bytecode), *data]
 
+    def _data_folder(self) -> Path:
+        return Path(self.build_lib) / "pynq_snn" / "data"
+
     def _data_files(self) -> list[tuple[Path, Path]]:
-        base = Path(self.build_lib) / "pynq_snn" / "data"
         return [
-            (source, base / folder / source.name)
+            (source, self._data_folder() / folder / source.name)
             for folder, patterns in DATA_FILES.items()
             for pattern in patterns
             for source in sorted((ROOT / folder).glob(pattern))

@@ -50,6 +50,7 @@ def run(package: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
 def test_an_installed_package_works_away_from_its_sources(tmp_path: Path, model_file: Path, picture_file: Path) -> None:
     sources = copy_sources(tmp_path / "sources")
+    (sources / "models").mkdir(exist_ok=True)
     shutil.copy(model_file, sources / "models" / "tiny.onnx")
     (sources / "notebooks").mkdir(exist_ok=True)
     (sources / "notebooks" / "first.ipynb").write_text("{}")
