@@ -129,6 +129,7 @@ class Accelerator:
         self._program: Program | None = None
         self._buffers: dict[Region, Buffer] = {}
         self._capacity = 0
+        self._last_batch = 0
         self._last_run: RunReport | None = None
         self._closed = False
         try:
@@ -238,7 +239,7 @@ class Accelerator:
 
     def _free_buffers(self) -> None:
         self._program = None
-        self._capacity = 0
+        self._capacity = self._last_batch = 0
         for region in list(self._buffers):
             self._free_buffer(region)
 
@@ -348,6 +349,7 @@ class Accelerator:
         buffer.flush()
         encoded = time.perf_counter()
         self._start_and_wait(program, images)
+        self._last_batch = images
         finished = time.perf_counter()
         output = self._buffers[Region.OUTPUT]
         output.invalidate()
@@ -436,9 +438,9 @@ class Accelerator:
                 raise ProgramError("spike maps were not kept; load the network with keep_maps=True")
             if layer not in program.maps:
                 raise ProgramError(f"layer {layer!r} has no spike map; there are {', '.join(program.maps)}")
-            images = self.last_run.images
-            if images > self._capacity or not 0 <= image < images:
-                raise ProgramError(f"image {image} is not in the last batch of {min(images, self._capacity)}")
+            images = self._last_batch
+            if not 0 <= image < images:
+                raise ProgramError(f"image {image} is not in the last batch of {images}")
             place = program.maps[layer]
             buffer = self._buffers[place.region]
             buffer.invalidate()

@@ -102,7 +102,7 @@ def _current(writer: ModelWriter, layer: TrainedLayer, tensors: dict[int, str]) 
     parts = []
     for number, branch in enumerate(layer.branches):
         offset = layer.offset if number == 0 else np.zeros(len(layer.offset))
-        parts.append(_branch(writer, branch, tensors[branch.source], offset, layer.name))
+        parts.append(_branch(writer, branch, tensors[branch.source], offset, layer.name + "b" * number))
     if layer.identity is not None:
         parts.append(tensors[layer.identity])
     return parts[0] if len(parts) == 1 else writer.node("Add", parts[1], parts[0])
