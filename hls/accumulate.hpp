@@ -40,9 +40,23 @@ struct PairSums {
 
 #ifdef SNN_BANKED_POPS
 
+constexpr std::uint32_t CHANNELS_OF_BANK_0 = 0x01010101u;  // every eighth
+
+// A word being popped: what is left of it, and where its weights begin in every bank.
+struct PoppedWord {
+    std::uint64_t word;
+    std::uint32_t pending;  // channels that spike in either plane and are not popped yet
+    std::uint32_t first_in_bank;
+};
+
+inline PoppedWord take_word(const GatheredWords& words, std::uint32_t index)
+{
+    const std::uint64_t word = words.word[index];
+    return {word, earlier_plane(word) | later_plane(word), words.first_row[index] / WEIGHT_BANKS};
+}
+
 // What one cycle takes from a word: up to WEIGHT_BANKS * BANK_PORTS spikes, each bank giving its lowest ones.
-inline std::uint32_t pop_all_banks(
-    std::uint64_t word, std::uint32_t pending, const WeightRow* rows, PairSums& sums)
+inline void pop_all_banks(PoppedWord& popped, const WeightRow* weights, PairSums& sums)
 {
 #pragma HLS INLINE
 banks:
@@ -51,11 +65,12 @@ banks:
     ports:
         for (std::uint32_t port = 0; port < BANK_PORTS; ++port) {
 #pragma HLS UNROLL
-            const std::uint32_t of_bank = pending & (0x01010101u << bank);
+            const std::uint32_t of_bank = popped.pending & (CHANNELS_OF_BANK_0 << bank);
             const std::uint32_t spike = of_bank & (0u - of_bank);
-            const WeightRow& row = rows[spike != 0 ? find_first_set(spike) : bank];
-            const bool earlier = (earlier_plane(word) & spike) != 0;
-            const bool later = (later_plane(word) & spike) != 0;
+            const std::uint32_t row_of_word = spike != 0 ? find_first_set(spike) / WEIGHT_BANKS : 0;
+            const WeightRow& row = weights[(popped.first_in_bank + row_of_word) * WEIGHT_BANKS + bank];
+            const bool earlier = (earlier_plane(popped.word) & spike) != 0;
+            const bool later = (later_plane(popped.word) & spike) != 0;
         lanes:
             for (std::uint32_t lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
@@ -63,10 +78,9 @@ banks:
                 sums.plane[0].lane[lane] += earlier ? weight : 0;
                 sums.plane[1].lane[lane] += later ? weight : 0;
             }
-            pending &= ~spike;
+            popped.pending &= ~spike;
         }
     }
-    return pending;
 }
 
 // Adds the row of every spike in the words; returns the number of spikes. One iteration is one cycle: a new word is taken
@@ -75,20 +89,16 @@ inline std::uint32_t add_rows_of_spikes(const GatheredWords& words, const Weight
 {
     std::uint32_t spikes = 0;
     std::uint32_t next = 0;
-    std::uint32_t pending = 0;
-    std::uint64_t word = 0;
-    const WeightRow* rows = weights;
+    PoppedWord popped = {0, 0, 0};
 pop:
-    while (next < words.count || pending != 0) {
+    while (next < words.count || popped.pending != 0) {
 #pragma HLS PIPELINE II=1
-        if (pending == 0) {
-            word = words.word[next];
-            rows = weights + words.first_row[next];
-            pending = earlier_plane(word) | later_plane(word);
-            spikes += count_ones(word);
+        if (popped.pending == 0) {
+            popped = take_word(words, next);
+            spikes += count_ones(popped.word);
             ++next;
         }
-        pending = pop_all_banks(word, pending, rows, sums);
+        pop_all_banks(popped, weights, sums);
     }
     return spikes;
 }

@@ -7,12 +7,11 @@
 #include "accumulate.hpp"
 #include "fire.hpp"
 #include "line_buffer.hpp"
+#include "output_burst.hpp"
 #include "snn_layout.hpp"
 #include "tap_memory.hpp"
 
 namespace snn {
-
-constexpr std::uint32_t OUTPUT_ROW_WORDS = MAX_SIDE * LANES / 2;  // of a readout; masks of 32 planes are as many
 
 struct CoreStorage {
     WeightRow weights[WEIGHT_ROWS];  // of one output group, row = 32 * weight block + input channel
@@ -20,8 +19,7 @@ struct CoreStorage {
     std::uint64_t line_buffer[LINE_BUFFER_WORDS];
     SourceReader reader[SOURCE_COUNT];
     TapMemory taps;
-    GatheredWords gathered;
-    std::uint64_t output_row[OUTPUT_ROW_WORDS];
+    OutputBurst output;
 };
 
 }  // namespace snn

@@ -55,16 +55,10 @@ inline std::uint32_t current_planes(const Layer& layer)
     return layer.input_coding == Coding::BINARY ? layer.input_planes : layer.timesteps;
 }
 
-// Keeps what belongs to planes with a current: an odd last plane has a neighbour that is padding.
-inline std::uint64_t mask_of_pair(const Layer& layer, std::uint32_t pair)
-{
-    return 2 * pair + 1 < current_planes(layer) ? ~std::uint64_t{0} : 0xffffffffu;
-}
-
 // Appends the words with spikes of one tap. The caller has made room for all blocks of the source.
 inline Outcome gather_tap(
     ReadPort maps, Run& run, const SourceReader& reader, const Tap& tap, const Position& position, std::uint32_t pair,
-    std::uint64_t pair_mask, const std::uint64_t line_buffer[LINE_BUFFER_WORDS], GatheredWords& gathered)
+    const std::uint64_t line_buffer[LINE_BUFFER_WORDS], GatheredWords& gathered)
 {
     const Place place = place_of_tap(reader.map, tap, position.y, position.x);
     if (!place.inside) {
@@ -79,7 +73,6 @@ blocks:
         if (failed(outcome)) {
             return outcome;
         }
-        word &= pair_mask;
         gathered.word[count] = word;
         gathered.first_row[count] = static_cast<std::uint16_t>((tap.weight_block + block) * BLOCK_CHANNELS);
         count += word != 0 ? 1 : 0;
@@ -96,12 +89,11 @@ inline bool has_room(const GatheredWords& gathered)
 // Gathers from tap `next_tap` on until the queue might not hold another tap, or no tap is left.
 inline Outcome gather_words(
     ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
-    std::uint32_t pair, std::uint32_t& next_tap, CoreStorage& storage)
+    std::uint32_t pair, std::uint32_t& next_tap, CoreStorage& storage, GatheredWords& gathered)
 {
-    storage.gathered.count = 0;
-    const std::uint64_t pair_mask = mask_of_pair(layer, pair);
+    gathered.count = 0;
 taps:
-    while (next_tap < layer.tap_count && has_room(storage.gathered)) {
+    while (next_tap < layer.tap_count && has_room(gathered)) {
         const std::uint32_t in_page = next_tap % TAP_PAGE;
         Outcome outcome = load_tap_page(program, run, header, layer, next_tap - in_page, storage.taps);
         if (failed(outcome)) {
@@ -109,8 +101,7 @@ taps:
         }
         const Tap& tap = storage.taps.tap[in_page];
         outcome = gather_tap(
-            maps, run, storage.reader[tap.source], tap, position, pair, pair_mask, storage.line_buffer,
-            storage.gathered);
+            maps, run, storage.reader[tap.source], tap, position, pair, storage.line_buffer, gathered);
         if (failed(outcome)) {
             return outcome;
         }
@@ -119,7 +110,31 @@ taps:
     return SUCCESS;
 }
 
-// Sums all taps of one place for one pair of planes. Gathering fills a queue while the previous one is drained.
+// What adding the rows of one queue was worth.
+struct QueueWork {
+    std::uint32_t spikes;
+    std::uint32_t cycles;
+};
+
+inline QueueWork drain_queue(const GatheredWords& gathered, const WeightRow weights[WEIGHT_ROWS], PairSums& sums)
+{
+    return {add_rows_of_spikes(gathered, weights, sums), pop_cycles(gathered.word, gathered.count)};
+}
+
+// Two processes with the queue between them.
+inline Outcome sum_queue(
+    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
+    std::uint32_t pair, std::uint32_t& next_tap, CoreStorage& storage, PairSums& sums, QueueWork& work)
+{
+#pragma HLS DATAFLOW
+    GatheredWords gathered;
+    const Outcome outcome =
+        gather_words(program, maps, run, header, layer, position, pair, next_tap, storage, gathered);
+    work = drain_queue(gathered, storage.weights, sums);
+    return outcome;
+}
+
+// Sums all taps of one place for one pair of planes.
 inline Outcome sum_pair(
     ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
     std::uint32_t pair, std::uint32_t lanes, CoreStorage& storage, GroupCycles& cycles, PairSums& sums)
@@ -128,14 +143,14 @@ inline Outcome sum_pair(
     std::uint32_t next_tap = 0;
 queues:
     while (next_tap < layer.tap_count) {
+        QueueWork work;
         const Outcome outcome =
-            gather_words(program, maps, run, header, layer, position, pair, next_tap, storage);
+            sum_queue(program, maps, run, header, layer, position, pair, next_tap, storage, sums, work);
         if (failed(outcome)) {
             return outcome;
         }
-        const std::uint32_t spikes = add_rows_of_spikes(storage.gathered, storage.weights, sums);
-        run.counters.additions += std::uint64_t{spikes} * lanes;
-        cycles.compute += pop_cycles(storage.gathered.word, storage.gathered.count);
+        run.counters.additions += std::uint64_t{work.spikes} * lanes;
+        cycles.compute += work.cycles;
     }
     return SUCCESS;
 }
@@ -152,7 +167,6 @@ inline Outcome read_shortcut(
     const Place place = {true, position.y, position.x};
     const Outcome outcome =
         read_pair(maps, run, storage.reader[1], place, 0, pair, storage.line_buffer, word);
-    word &= mask_of_pair(layer, pair);
     run.counters.additions += count_ones(word);
     return outcome;
 }
@@ -167,7 +181,7 @@ inline Outcome compute_place(
 pairs:
     for (std::uint32_t pair = 0; 2 * pair < planes; ++pair) {
         PairSums sums;
-#pragma HLS ARRAY_PARTITION variable=sums.plane complete dim=0
+#pragma HLS ARRAY_PARTITION variable=sums type=complete dim=0
         Outcome outcome =
             sum_pair(program, maps, run, header, layer, position, pair, lanes, storage, cycles, sums);
         if (failed(outcome)) {
@@ -201,19 +215,8 @@ inline Outcome check_stop(ReadPort memory, const Run& run, const GroupCycles& cy
     return watchdog_expired(run, cycles) ? Outcome{ErrorCode::WATCHDOG, run.layer << 16} : SUCCESS;
 }
 
-inline std::uint64_t output_row_offset(
-    const Run& run, const OutputMap& output, std::uint32_t image, std::uint32_t group, std::uint32_t y)
+inline Outcome load_sources(ReadPort maps, Run& run, std::uint32_t y, CoreStorage& storage)
 {
-    return std::uint64_t{output.offset} * run.images + std::uint64_t{output.image_bytes} * image +
-           std::uint64_t{output.block_bytes} * group + std::uint64_t{output.row_bytes} * y;
-}
-
-inline Outcome compute_row(
-    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
-    std::uint32_t image, std::uint32_t group, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
-{
-    const std::uint32_t lanes = existing_lanes(layer.output, group);
-    std::uint32_t words = 0;
 sources:
     for (unsigned i = 0; i < SOURCE_COUNT; ++i) {
         const Outcome outcome = load_rows_in_reach(maps, run, storage.reader[i], y, storage.line_buffer);
@@ -221,23 +224,34 @@ sources:
             return outcome;
         }
     }
+    return SUCCESS;
+}
+
+inline Outcome compute_row(
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    std::uint32_t image, std::uint32_t group, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
+{
+    const std::uint32_t lanes = existing_lanes(layer.output, group);
+    OutputBurst& burst = storage.output;
+    begin_output_row(run, layer.output, image, group, y, burst);
+    Outcome outcome = load_sources(maps, run, y, storage);
 places:
-    for (std::uint32_t x = 0; x < layer.output.width; ++x) {
+    for (std::uint32_t x = 0; x < layer.output.width && !failed(outcome); ++x) {
         Neurons neurons;
-#pragma HLS ARRAY_PARTITION variable=neurons complete dim=0
-        Outcome outcome = compute_place(
+#pragma HLS ARRAY_PARTITION variable=neurons type=complete dim=0
+        outcome = compute_place(
             program, maps, run, header, layer, Position{y, x}, lanes, storage, cycles, neurons);
+        if (!failed(outcome)) {
+            burst.count += pack_place(layer, neurons, burst.word + burst.count);
+            outcome = write_if_full(results, run, burst);
+        }
         if (!failed(outcome)) {
             outcome = check_stop(maps, run, cycles);
         }
-        if (failed(outcome)) {
-            return outcome;
-        }
-        words += pack_place(layer, neurons, storage.output_row + words);
     }
-    const Outcome outcome = fenced_write_words(
-        results, run, layer.output.region, output_row_offset(run, layer.output, image, group, y), storage.output_row,
-        words);
+    if (!failed(outcome)) {
+        outcome = finish_output_row(results, run, burst);
+    }
     return failed(outcome) ? outcome : check_stop(maps, run, cycles);
 }
 

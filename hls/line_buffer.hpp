@@ -14,7 +14,13 @@
 
 namespace snn {
 
-constexpr std::uint32_t LINE_BUFFER_WORDS = 16384;  // 128 KiB: four rows of 224 places, 64 channels and 8 timesteps fill half
+// 128 KiB, unless the chip has less to give: four rows of 224 places, 64 channels and 8 timesteps fill half of it, a
+// network for CIFAR-10 needs 8 KiB.
+#ifdef SNN_LINE_BUFFER_WORDS
+constexpr std::uint32_t LINE_BUFFER_WORDS = SNN_LINE_BUFFER_WORDS;
+#else
+constexpr std::uint32_t LINE_BUFFER_WORDS = 16384;
+#endif
 
 // How one source is read during a layer. Rows are kept in slots, row r in slot r modulo `slots`.
 struct SourceReader {

@@ -4,17 +4,19 @@
 
 #include <cstdint>
 
+#include "bits.hpp"
 #include "core_storage.hpp"
 #include "cycle_model.hpp"
 #include "gather_layer.hpp"
 #include "line_buffer.hpp"
+#include "output_burst.hpp"
 #include "tap_memory.hpp"
 
 namespace snn {
 
 inline Outcome or_place(
     ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
-    CoreStorage& storage, GroupCycles& cycles, std::uint64_t* words)
+    CoreStorage& storage, GroupCycles& cycles, std::uint64_t words[PLACE_WORDS])
 {
     const SourceReader& reader = storage.reader[0];
 clear:
@@ -48,36 +50,40 @@ taps:
     return SUCCESS;
 }
 
+// Adds a finished place to the burst and to the counter.
+inline void pack_masks(const std::uint64_t words[PLACE_WORDS], std::uint32_t count, Run& run, OutputBurst& burst)
+{
+pack:
+    for (std::uint32_t i = 0; i < count; ++i) {
+#pragma HLS PIPELINE II=1
+        burst.word[burst.count + i] = words[i];
+        run.counters.spikes += count_ones(words[i]);
+    }
+    burst.count += count;
+}
+
 inline Outcome or_row(
     ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
     std::uint32_t image, std::uint32_t block, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
 {
-    const std::uint32_t place_words = storage.reader[0].place_words;
-    const std::uint32_t row_words = layer.output.width * place_words;
+    OutputBurst& burst = storage.output;
+    begin_output_row(run, layer.output, image, block, y, burst);
     Outcome outcome = load_rows_in_reach(maps, run, storage.reader[0], y, storage.line_buffer);
-    if (failed(outcome)) {
-        return outcome;
-    }
 places:
-    for (std::uint32_t x = 0; x < layer.output.width; ++x) {
-        outcome = or_place(
-            program, maps, run, header, layer, Position{y, x}, storage, cycles,
-            storage.output_row + x * place_words);
+    for (std::uint32_t x = 0; x < layer.output.width && !failed(outcome); ++x) {
+        std::uint64_t words[PLACE_WORDS];
+        outcome = or_place(program, maps, run, header, layer, Position{y, x}, storage, cycles, words);
+        if (!failed(outcome)) {
+            pack_masks(words, storage.reader[0].place_words, run, burst);
+            outcome = write_if_full(results, run, burst);
+        }
         if (!failed(outcome)) {
             outcome = check_stop(maps, run, cycles);
         }
-        if (failed(outcome)) {
-            return outcome;
-        }
     }
-count:
-    for (std::uint32_t i = 0; i < row_words; ++i) {
-#pragma HLS PIPELINE II=1
-        run.counters.spikes += count_ones(storage.output_row[i]);
+    if (!failed(outcome)) {
+        outcome = finish_output_row(results, run, burst);
     }
-    outcome = fenced_write_words(
-        results, run, layer.output.region, output_row_offset(run, layer.output, image, block, y), storage.output_row,
-        row_words);
     return failed(outcome) ? outcome : check_stop(maps, run, cycles);
 }
 

@@ -68,10 +68,10 @@ struct Layer {
 };
 
 struct Tap {
-    std::int32_t dy;
-    std::int32_t dx;
-    std::uint32_t weight_block;
-    std::uint32_t source;
+    std::int16_t dy;
+    std::int16_t dx;
+    std::uint16_t weight_block;
+    std::uint16_t source;
 };
 
 constexpr unsigned SOURCE_FIELDS = FIELD_SOURCE1_REGION - FIELD_SOURCE0_REGION;

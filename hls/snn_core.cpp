@@ -130,11 +130,12 @@ void snn_core(
 
 #ifdef __SYNTHESIS__
     static CoreStorage storage;
-    // Channel k of a block lives in bank k modulo 8, whose two ports feed two inputs of the adder tree.
+    // A row is one wide word; channel k of a block lives in bank k modulo 8, whose two ports feed two inputs of the adder tree.
+#pragma HLS DISAGGREGATE variable=storage
+#pragma HLS AGGREGATE variable=storage.weights
 #pragma HLS ARRAY_PARTITION variable=storage.weights type=cyclic factor=8 dim=1
-#pragma HLS ARRAY_RESHAPE variable=storage.weights[0].lane type=complete dim=1
 #pragma HLS BIND_STORAGE variable=storage.weights type=ram_t2p impl=bram
-#pragma HLS ARRAY_PARTITION variable=storage.parameters complete dim=0
+#pragma HLS ARRAY_PARTITION variable=storage.parameters type=complete dim=0
 #pragma HLS BIND_STORAGE variable=storage.line_buffer type=ram_2p impl=bram
     const Outcome outcome = run_program(program_memory, map_memory, result_memory, run, storage);
 #else

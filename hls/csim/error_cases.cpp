@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "checks.hpp"
 #include "packed_program.hpp"
 #include "random_network.hpp"
+#include "report.hpp"
 
 namespace snn_test {
 namespace {

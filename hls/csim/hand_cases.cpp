@@ -1,9 +1,12 @@
 // Cases small enough to be checked by hand, with the expected masks and numbers written out.
+#include <algorithm>
 #include <cstring>
 #include <string>
 
-#include "checks.hpp"
+#include "cycle_model.hpp"
 #include "packed_program.hpp"
+#include "random_network.hpp"
+#include "report.hpp"
 #include "test_network.hpp"
 
 namespace snn_test {
@@ -168,6 +171,34 @@ void registers(Report& report)
     report.equal(packed.counter(0, snn::COUNTER_STALL_CYCLES), bus - (1 + 2 + 6), "stall_cycles");
 }
 
+// The largest number of pops of any bank, two to a cycle, counted channel by channel.
+std::uint32_t cycles_by_counting(std::uint64_t word)
+{
+    std::uint32_t cycles = 0;
+    for (unsigned bank = 0; bank < 8; ++bank) {
+        std::uint32_t pops = 0;
+        for (unsigned channel = bank; channel < 32; channel += 8) {
+            pops += (word >> channel & 1) != 0 || (word >> (32 + channel) & 1) != 0;
+        }
+        cycles = std::max(cycles, (pops + 1) / 2);
+    }
+    return cycles;
+}
+
+void cycles_of_words(Report& report)
+{
+    Random random(3);
+    for (int i = 0; i < 2000; ++i) {
+        std::uint64_t word = random.next();
+        for (int thinning = random.between(0, 4); thinning > 0; --thinning) {
+            word &= random.next();
+        }
+        if (word != 0) {
+            report.equal(snn::pop_cycles(&word, 1), cycles_by_counting(word), "cycles of word " + std::to_string(word));
+        }
+    }
+}
+
 }  // namespace
 
 void run_hand_cases(Report& report)
@@ -180,6 +211,7 @@ void run_hand_cases(Report& report)
     fraction_bits_and_shortcut(report);
     readout(report);
     registers(report);
+    cycles_of_words(report);
 }
 
 }  // namespace snn_test

@@ -4,9 +4,9 @@
 #include <thread>
 #include <vector>
 
-#include "checks.hpp"
 #include "packed_program.hpp"
 #include "random_network.hpp"
+#include "report.hpp"
 
 namespace snn_test {
 namespace {
@@ -48,6 +48,25 @@ TestNetwork wide_network()
     layer.output_width = 9;
     layer.source[0].stride_x = 30;
     builder.add_convolution(layer, 3);
+    builder.finish_layer(layer);
+    return builder.network;
+}
+
+// Output rows of several bursts: spikes, logits, and the OR of masks.
+TestNetwork wide_output_network(snn::Operation operation, snn::Firing firing)
+{
+    NetworkBuilder builder(15, 2);
+    builder.timesteps = 31;
+    const int source = builder.add_given_map({33, 2, 50, 32, snn::Coding::TIMESTEPS}, 0.1);
+    LayerSpec layer = builder.begin_layer(source);
+    layer.operation = operation;
+    layer.firing = firing;
+    layer.output_planes = firing == snn::Firing::READOUT ? 0 : 32;
+    layer.output_channels = 33;
+    layer.output_height = 2;
+    layer.output_width = 50;
+    layer.weight_blocks = operation == snn::Operation::GATHER ? 2 : 0;
+    layer.taps = {{0, 0, 0, 0}, {0, 0, 1, 0}};
     builder.finish_layer(layer);
     return builder.network;
 }
@@ -103,22 +122,6 @@ TestNetwork distant_taps_network()
     return builder.network;
 }
 
-void run_two_at_once(Report& report)
-{
-    TestNetwork networks[2] = {
-        residual_network(21, 8, snn::Firing::STEPWISE, 2), residual_network(22, 8, snn::Firing::DEFERRED, 2)};
-    Packer packers[2] = {Packer(networks[0]), Packer(networks[1])};
-    PackedProgram alone[2] = {packers[0].pack(), packers[1].pack()};
-    PackedProgram together[2] = {alone[0], alone[1]};
-    alone[0].run();
-    alone[1].run();
-    std::thread other([&] { together[0].run(); });
-    together[1].run();
-    other.join();
-    report.check(alone[0].memory == together[0].memory, "two cores at once: the first one's memory");
-    report.check(alone[1].memory == together[1].memory, "two cores at once: the second one's memory");
-}
-
 }  // namespace
 
 void run_random_networks(Report& report)
@@ -134,11 +137,32 @@ void run_random_networks(Report& report)
         compare_with_golden(report, residual_network(seed, timesteps, snn::Firing::DEFERRED, 2), name + ", deferred");
     }
     compare_with_golden(report, wide_network(), "wide map");
+    compare_with_golden(
+        report, wide_output_network(snn::Operation::GATHER, snn::Firing::STEPWISE), "wide output, spikes");
+    compare_with_golden(
+        report, wide_output_network(snn::Operation::GATHER, snn::Firing::READOUT), "wide output, logits");
+    compare_with_golden(
+        report, wide_output_network(snn::Operation::OR_POOL, snn::Firing::STEPWISE), "wide output, OR layer");
     compare_with_golden(report, deep_network(), "deep map");
     compare_with_golden(report, many_taps_network(snn::Operation::GATHER), "many taps");
     compare_with_golden(report, many_taps_network(snn::Operation::OR_POOL), "many taps of an OR layer");
     compare_with_golden(report, distant_taps_network(), "distant taps");
-    run_two_at_once(report);
+}
+
+void run_two_at_once(Report& report)
+{
+    TestNetwork networks[2] = {
+        residual_network(21, 8, snn::Firing::STEPWISE, 2), residual_network(22, 8, snn::Firing::DEFERRED, 2)};
+    Packer packers[2] = {Packer(networks[0]), Packer(networks[1])};
+    PackedProgram alone[2] = {packers[0].pack(), packers[1].pack()};
+    PackedProgram together[2] = {alone[0], alone[1]};
+    alone[0].run();
+    alone[1].run();
+    std::thread other([&] { together[0].run(); });
+    together[1].run();
+    other.join();
+    report.check(alone[0].memory == together[0].memory, "two cores at once: the first one's memory");
+    report.check(alone[1].memory == together[1].memory, "two cores at once: the second one's memory");
 }
 
 }  // namespace snn_test

@@ -1,6 +1,6 @@
 // Counting what held and what did not.
-#ifndef SNN_CSIM_CHECKS_HPP
-#define SNN_CSIM_CHECKS_HPP
+#ifndef SNN_REPORT_HPP
+#define SNN_REPORT_HPP
 
 #include <cstdint>
 #include <cstdio>
@@ -42,8 +42,9 @@ private:
 
 void run_hand_cases(Report& report);
 void run_random_networks(Report& report);
+void run_two_at_once(Report& report);
 void run_error_cases(Report& report);
 
 }  // namespace snn_test
 
-#endif  // SNN_CSIM_CHECKS_HPP
+#endif  // SNN_REPORT_HPP
