@@ -85,7 +85,9 @@ def pack_planes(planes: npt.NDArray[np.bool_], target: MapLayout) -> npt.NDArray
 def unpack_planes(data: npt.NDArray[np.uint8], source: MapLayout) -> npt.NDArray[np.bool_]:
     """Undo `pack_planes`: uint8 [image_bytes] to bool [planes, channels, height, width]."""
     blocks = data.reshape(source.blocks, source.block_bytes)[:, : source.row_bytes * source.height]
-    masks = np.ascontiguousarray(blocks).reshape(source.blocks, source.height, source.width, source.planes, layout.MASK_BYTES)
+    masks = np.ascontiguousarray(blocks).reshape(
+        source.blocks, source.height, source.width, source.planes, layout.MASK_BYTES
+    )
     bits = np.unpackbits(masks, axis=4, bitorder="little").astype(np.bool_)
     channels_last = bits.transpose(3, 0, 4, 1, 2)
     return channels_last.reshape(source.planes, -1, source.height, source.width)[:, : source.channels]
@@ -127,7 +129,9 @@ def encode_pixels(
     padded = np.empty((height + 2 * margin, width + 2 * margin, channels), np.uint8)
     padded[:] = np.array(mean_pixel, np.uint8)
     padded[margin : margin + height, margin : margin + width] = image
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (patches.kernel_height, patches.kernel_width), axis=(0, 1))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        padded, (patches.kernel_height, patches.kernel_width), axis=(0, 1)
+    )
     chosen = windows[:: patches.stride, :: patches.stride]  # [rows, columns, channels, kernel row, kernel column]
     values = chosen.transpose(3, 4, 2, 0, 1).reshape(target.channels, target.height, target.width)
     return pack_planes(binary_planes(values, target.planes), target)
@@ -156,7 +160,9 @@ def encode_events(events: npt.NDArray[Any], target: MapLayout, timesteps: int) -
     if events.size == 0:
         events = np.zeros((0, 4), np.int64)
     if events.ndim != 2 or events.shape[1] != 4 or events.dtype.kind not in "iu":
-        raise ProgramError(f"events are {events.dtype} {list(events.shape)}; expected integers [N, 4]: t, y, x, channel")
+        raise ProgramError(
+            f"events are {events.dtype} {list(events.shape)}; expected integers [N, 4]: t, y, x, channel"
+        )
     limits = np.array([timesteps, target.height, target.width, target.channels])
     outside = ((events < 0) | (events >= limits)).any(axis=1)
     if outside.any():

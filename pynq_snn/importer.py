@@ -189,7 +189,9 @@ class _Importer:
         used = {source for layer in self.layers for source in layer.sources}
         for index, layer in enumerate(self.layers[:-1]):
             if index not in used:
-                raise self._graph_error(f"layer {layer.name} leads nowhere: its spikes do not reach output {name}; remove it")
+                raise self._graph_error(
+                    f"layer {layer.name} leads nowhere: its spikes do not reach output {name}; remove it"
+                )
 
     def _append(self, current: Current, step: float | None) -> int:
         """Add the layer that integrates `current`; return its index."""
@@ -209,17 +211,13 @@ class _Importer:
         return len(self.layers) - 1
 
     def _append_max_pool(self, node: Node, source: int, shape: Shape, pooling: MaxPooling) -> Spikes:
-        size = [
-            (side + 2 * pooling.padding - pooling.window) // pooling.stride + 1 for side in (shape[1], shape[2])
-        ]
+        size = [(side + 2 * pooling.padding - pooling.window) // pooling.stride + 1 for side in (shape[1], shape[2])]
         if min(size) < 1:
             raise self._node_error(node, f"window {pooling.window} is larger than the map of {shape[1]}x{shape[2]}")
         output_shape = (shape[0], size[0], size[1])
         nothing = np.zeros(shape[0])
         self.layers.append(
-            TrainedLayer(
-                node.label, (), None, nothing, nothing, 0.0, output_shape, 0, "max_pool", pooling, source
-            )
+            TrainedLayer(node.label, (), None, nothing, nothing, 0.0, output_shape, 0, "max_pool", pooling, source)
         )
         return Spikes(len(self.layers) - 1, output_shape)
 
@@ -245,7 +243,8 @@ class _Importer:
             return value
         if isinstance(value, Current):
             raise self._node_error(
-                node, f"reads the unquantised output of {value.name}; put QuantizeLinear, Clip(0, T), DequantizeLinear between"
+                node,
+                f"reads the unquantised output of {value.name}; put QuantizeLinear, Clip, DequantizeLinear between",
             )
         if isinstance(value, Counts):
             raise self._node_error(node, "reads spike counts before DequantizeLinear; move it behind DequantizeLinear")
@@ -311,9 +310,7 @@ class _Importer:
     def _dequantize_constant(self, node: Node, value: Constant, scale: FloatArray) -> Value:
         axis = self._axis(node, value.ndim) if value.ndim and scale.size > 1 else 0
         if scale.size > 1 and scale.size != value.shape[axis]:
-            raise self._node_error(
-                node, f"{scale.size} scales do not match axis {axis} of weights {list(value.shape)}"
-            )
+            raise self._node_error(node, f"{scale.size} scales do not match axis {axis} of weights {list(value.shape)}")
         if value.dtype == np.int8:
             return Weights(value, scale, axis)
         if value.dtype == np.int32:
@@ -327,12 +324,14 @@ class _Importer:
         trained = self.metadata.timesteps
         if scale.size != 1 or not math.isclose(scale[0], counts.step, rel_tol=STEP_TOLERANCE):
             raise self._node_error(
-                node, f"scale {scale[0]:g} differs from its QuantizeLinear's {counts.step:g}; both must be the threshold / T"
+                node,
+                f"scale {scale[0]:g} differs from its QuantizeLinear's {counts.step:g}; both must be the threshold / T",
             )
         if counts.limit != trained:
             found = "no Clip" if counts.limit is None else f"Clip to {counts.limit}"
             raise self._node_error(
-                node, f"{found} between QuantizeLinear and DequantizeLinear; expected Clip(0, {trained}), the timesteps T"
+                node,
+                f"{found} between QuantizeLinear and DequantizeLinear; expected Clip(0, {trained}), the timesteps T",
             )
         source = self._append(counts.current, counts.step)
         spikes = Spikes(source, counts.current.shape, flat=counts.current.flat)
@@ -347,7 +346,9 @@ class _Importer:
             return self._quantize_constant(node, value, scale)
         if isinstance(value, Spikes):
             what = "the network's input" if value.source == INPUT else "spikes that are quantised already"
-            raise self._node_error(node, f"quantises {what}; remove it (the core takes 8-bit pixels and spikes as they are)")
+            raise self._node_error(
+                node, f"quantises {what}; remove it (the core takes 8-bit pixels and spikes as they are)"
+            )
         if not isinstance(value, Current):
             raise self._node_error(node, "quantises spike counts again; remove it")
         if scale.size != 1:
@@ -361,7 +362,8 @@ class _Importer:
         largest = value.clip_limit / scale[0]
         if largest < self.metadata.timesteps * (1 - STEP_TOLERANCE):
             raise self._node_error(
-                node, f"a Clip before it stops at {largest:.3g} steps; it must let all {self.metadata.timesteps} levels pass"
+                node,
+                f"a Clip before it stops at {largest:.3g} steps; it must let all {self.metadata.timesteps} levels pass",
             )
         return Counts(value, float(scale[0]))
 
@@ -416,7 +418,9 @@ class _Importer:
         spikes, weights = self._spikes(node), self._weights(node, 1)
         values = weights.values
         if values.ndim != 4:
-            raise self._node_error(node, f"weights {list(values.shape)} are not two-dimensional kernels [out, in, k, k]")
+            raise self._node_error(
+                node, f"weights {list(values.shape)} are not two-dimensional kernels [out, in, k, k]"
+            )
         self._check_conv(node, values.shape)
         if spikes.flat:
             raise self._node_error(node, "reads a flattened map; convolutions come before Flatten")
@@ -429,7 +433,9 @@ class _Importer:
         if min(size) < 1:
             raise self._node_error(node, f"kernel {kernel} is larger than its map of {height}x{width}")
         if spikes.pooling.height > spikes.pooling.stride_y and padding:
-            raise self._node_error(node, "padding behind an overlapping AveragePool is not supported; use stride = window")
+            raise self._node_error(
+                node, "padding behind an overlapping AveragePool is not supported; use stride = window"
+            )
         scale = self._channel_scale(node, weights, 0, values.shape[0])
         branch = Branch(spikes.source, values, scale, stride, padding, spikes.pooling)
         shape = (values.shape[0], size[0], size[1])
@@ -441,20 +447,26 @@ class _Importer:
         if group != 1:
             raise self._node_error(node, f"group={group} is not supported; use a convolution without groups")
         if any(value != 1 for value in self._integers(node, "dilations", [1, 1])):
-            raise self._node_error(node, f"dilations={node.attributes['dilations']} are not supported; use 1")
+            raise self._node_error(node, f"dilations={node.attributes['dilations']!r} are not supported; use 1")
         if shape[2] != shape[3] or not 1 <= shape[2] <= MAX_KERNEL:
-            raise self._node_error(node, f"kernel {shape[2]}x{shape[3]} is not supported; use a square one up to {MAX_KERNEL}")
+            raise self._node_error(
+                node, f"kernel {shape[2]}x{shape[3]} is not supported; use a square one up to {MAX_KERNEL}"
+            )
         if list(self._integers(node, "kernel_shape", list(shape[2:]))) != list(shape[2:]):
-            raise self._node_error(node, f"kernel_shape={node.attributes['kernel_shape']} differs from weights {list(shape)}")
+            raise self._node_error(
+                node, f"kernel_shape={node.attributes['kernel_shape']!r} differs from weights {list(shape)}"
+            )
         strides = self._integers(node, "strides", [1, 1])
         if len(strides) != 2 or strides[0] != strides[1] or not 1 <= strides[0] <= MAX_CONV_STRIDE:
-            raise self._node_error(node, f"strides={list(strides)} are not supported; use 1 or 2, equal in both directions")
+            raise self._node_error(
+                node, f"strides={list(strides)} are not supported; use 1 or 2, equal in both directions"
+            )
 
     def _gemm(self, node: Node) -> Current:
         for name, expected in (("alpha", 1.0), ("beta", 1.0), ("transA", 0)):
             value = node.attributes.get(name, expected)
             if value != expected:
-                raise self._node_error(node, f"{name}={value} is not supported; use {expected}")
+                raise self._node_error(node, f"{name}={value!r} is not supported; use {expected}")
         return self._linear(node, transposed=bool(self._integer(node, "transB", 0)), bias_index=2)
 
     def _matmul(self, node: Node) -> Current:
@@ -470,7 +482,8 @@ class _Importer:
             raise self._node_error(node, f"reads a map of {height}x{width} places; put Flatten before it")
         if values.shape[1] != channels * height * width:
             raise self._node_error(
-                node, f"expects {values.shape[1]} inputs but gets {channels}x{height}x{width} = {channels * height * width}"
+                node,
+                f"expects {values.shape[1]} inputs but gets {channels}x{height}x{width} = {channels * height * width}",
             )
         outputs = values.shape[0]
         kernels = np.ascontiguousarray(values.reshape(outputs, channels, height, width))
@@ -485,7 +498,8 @@ class _Importer:
             return np.full(channels, weights.scale[0])
         if weights.axis != axis:
             raise self._node_error(
-                node, f"its weights are scaled along axis {weights.axis}; use one scale per output channel (axis {axis})"
+                node,
+                f"its weights are scaled along axis {weights.axis}; use one scale per output channel (axis {axis})",
             )
         return weights.scale
 
@@ -500,7 +514,9 @@ class _Importer:
     def _batch_normalization(self, node: Node) -> Current:
         current = self._input(node, 0)
         if not isinstance(current, Current):
-            raise self._node_error(node, "does not follow a Conv, Gemm or MatMul; only there can it be folded into weights")
+            raise self._node_error(
+                node, "does not follow a Conv, Gemm or MatMul; only there can it be folded into weights"
+            )
         if self._integer(node, "training_mode", 0):
             raise self._node_error(node, "training_mode=1; export the network in evaluation mode")
         self._check_before_activation(node, current)
@@ -553,7 +569,9 @@ class _Importer:
         for side in (first, second):
             self._check_before_activation(node, side)
             if side.identity is not None or len(side.branches) != 1:
-                raise self._node_error(node, "adds more than two branches; the accelerator sums two, or one and a shortcut")
+                raise self._node_error(
+                    node, "adds more than two branches; the accelerator sums two, or one and a shortcut"
+                )
         return replace(
             first,
             branches=first.branches + second.branches,
@@ -575,7 +593,8 @@ class _Importer:
         """Refuse to sum or average what a Relu, Clip or MaxPool has already bent."""
         if current.max_pooling is not None or current.clip_limit != math.inf:
             raise self._node_error(
-                node, f"comes after a MaxPool, Relu or Clip of {current.name} without a quantiser between; put it before them"
+                node,
+                f"comes after a MaxPool, Relu or Clip of {current.name} without a quantiser between; put it first",
             )
 
     # --- shape and pooling --------------------------------------------------------------------------------------------
@@ -583,7 +602,7 @@ class _Importer:
     def _average_pool(self, node: Node) -> Value:
         window = self._window(node)
         if self._padding(node):
-            raise self._node_error(node, f"pads={node.attributes['pads']} are not supported; pool without padding")
+            raise self._node_error(node, f"pads={node.attributes['pads']!r} are not supported; pool without padding")
         return self._averaged(node, self._input(node, 0), Pooling(window[0], window[1], window[2], window[3]))
 
     def _global_average_pool(self, node: Node) -> Value:
@@ -599,7 +618,7 @@ class _Importer:
             axes = [int(axis) for axis in self._constant(node, 1, "its axes").reshape(-1)]
         found = sorted(int(axis) % 4 for axis in axes) if isinstance(axes, (list, tuple)) else axes
         if found != [2, 3]:
-            raise self._node_error(node, f"axes={axes} are not supported; average over height and width, [2, 3]")
+            raise self._node_error(node, f"axes={axes!r} are not supported; average over height and width, [2, 3]")
         value = self._global_average_pool(node)
         flat = not self._integer(node, "keepdims", 1)
         return replace(value, flat=flat) if isinstance(value, (Spikes, Current)) else value
@@ -637,7 +656,9 @@ class _Importer:
         value = self._input(node, 0)
         if isinstance(value, Spikes):
             if value.pooling != NO_POOLING or value.flat or value.source == INPUT:
-                raise self._node_error(node, "pools something else than the spikes of a layer; put it behind an activation")
+                raise self._node_error(
+                    node, "pools something else than the spikes of a layer; put it behind an activation"
+                )
             return self._append_max_pool(node, value.source, value.shape, pooling)
         if isinstance(value, Current):
             if value.max_pooling is not None or value.flat:
@@ -650,7 +671,9 @@ class _Importer:
         window = self._integers(node, "kernel_shape", [])
         strides = self._integers(node, "strides", [1, 1])
         if len(window) != 2 or len(strides) != 2 or min(*window, *strides) < 1:
-            raise self._node_error(node, f"kernel_shape={list(window)}, strides={list(strides)}: expected two of each, above 0")
+            raise self._node_error(
+                node, f"kernel_shape={list(window)}, strides={list(strides)}: expected two of each, above 0"
+            )
         if self._integer(node, "ceil_mode", 0):
             raise self._node_error(node, "ceil_mode=1 is not supported; use floor")
         if any(value != 1 for value in self._integers(node, "dilations", [1, 1])):
@@ -728,10 +751,17 @@ class _Importer:
             raise self._graph_error(f"input {info.name} has shape {list(shape)}; expected [N, channels, height, width]")
         sides = list(shape[1:])
         if size is not None:
-            sides[1:] = [given if isinstance(side, int) and side > 0 else given for side, given in zip(sides[1:], size, strict=True)]
+            sides[1:] = [
+                given if isinstance(side, int) and side > 0 else given
+                for side, given in zip(sides[1:], size, strict=True)
+            ]
             declared = shape[2:]
-            if any(isinstance(side, int) and side > 0 and side != given for side, given in zip(declared, size, strict=True)):
-                raise self._graph_error(f"input {info.name} is {list(declared)} but metadata input_size is {list(size)}")
+            if any(
+                isinstance(side, int) and side > 0 and side != given for side, given in zip(declared, size, strict=True)
+            ):
+                raise self._graph_error(
+                    f"input {info.name} is {list(declared)} but metadata input_size is {list(size)}"
+                )
         if not all(isinstance(side, int) and side > 0 for side in sides):
             raise self._graph_error(
                 f"input {info.name} has shape {list(shape)}; fix channels, height and width, or set metadata input_size"

@@ -1,6 +1,6 @@
 """Write `pynq_snn.layout` as a C++ header and a SystemVerilog package.
 
-    python -m pynq_snn.layout_writers        # from the top of the repository, after changing layout.py
+python -m pynq_snn.layout_writers        # from the top of the repository, after changing layout.py
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ def verilog_package() -> str:
     for enumeration in ENUMERATIONS:
         prefix = _upper_snake(enumeration.__name__)
         lines += [""]
-        lines += [
-            f"  localparam logic [31:0] {prefix}_{member.name} = 32'd{member.value};" for member in enumeration
-        ]
+        lines += [f"  localparam logic [31:0] {prefix}_{member.name} = 32'd{member.value};" for member in enumeration]
     lines += ["", "  // Positions of 32-bit words, 64-bit counters, parameter vectors and tap parts."]
     lines += [
         f"  localparam int {prefix}_{name.upper()} = {position};  // {note}"
@@ -115,7 +113,9 @@ def verilog_package() -> str:
 
 
 def _upper_snake(name: str) -> str:
-    return "".join("_" + letter if letter.isupper() and position else letter for position, letter in enumerate(name)).upper()
+    return "".join(
+        "_" + letter if letter.isupper() and position else letter for position, letter in enumerate(name)
+    ).upper()
 
 
 def _register_lines(template: str) -> Iterable[str]:
@@ -129,6 +129,7 @@ def generated_files() -> dict[Path, str]:
 
 
 def main() -> None:
+    """Write all generated files below the current folder."""
     for path, text in generated_files().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynq_snn import layout
-from pynq_snn.errors import ConversionWarning, ModelError, ProgramError
+from pynq_snn.errors import ConversionWarning, ProgramError
 from pynq_snn.layout import Coding, Firing
 
 if TYPE_CHECKING:

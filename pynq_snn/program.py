@@ -209,7 +209,7 @@ class _Compiler:
             planes = layout.even_planes(network.timesteps)
             return MapLayout(channels, height, width, planes, Coding.TIMESTEPS)
         readers = [b for layer in network.layers for b in layer.branches if b.source == INPUT]
-        geometries = {PatchGeometry(*b.weights.shape[2:], b.stride, b.padding) for b in readers}
+        geometries = {PatchGeometry(b.weights.shape[2], b.weights.shape[3], b.stride, b.padding) for b in readers}
         if len(geometries) != 1:
             raise ProgramError(f"{network.name}: {len(geometries)} different convolutions read the pixels; use one")
         (self.patches,) = geometries
@@ -278,7 +278,7 @@ class _Compiler:
         values["hard_reset"] = int(stepwise and self.network.hard_reset)
         values["leak_shift"] = self.network.leak_shift if stepwise else 0
         values["fraction_bits"] = layer.fraction_bits
-        packed = []
+        packed: list[npt.NDArray[np.int8]] = []
         for position, branch in enumerate(layer.branches):
             branch = self._as_patches(branch)
             place = self.places[branch.source]
@@ -295,14 +295,13 @@ class _Compiler:
         blocks = np.concatenate(packed, axis=1)
         if blocks.shape[1] > layout.MAX_WEIGHT_BLOCKS:
             most = layout.MAX_WEIGHT_BLOCKS * layout.BLOCK_CHANNELS
-            raise ProgramError(
-                f"{blocks.shape[1] * layout.BLOCK_CHANNELS} inputs of a neuron exceed the core's {most}; use fewer channels"
-            )
+            inputs = blocks.shape[1] * layout.BLOCK_CHANNELS
+            raise ProgramError(f"{inputs} inputs of a neuron exceed the core's {most}; use fewer channels")
         values["weight_blocks"] = blocks.shape[1]
         values["weight_offset"] = self._pack_groups(layer, blocks)
 
     def _as_patches(self, branch: Branch) -> Branch:
-        """A convolution of pixels is a 1x1 convolution of the patches that the host has cut."""
+        """Return a convolution of pixels as a 1x1 convolution of the patches that the host has cut."""
         if branch.source != INPUT or self.patches is None:
             return branch
         outputs = len(branch.weights)

@@ -27,7 +27,7 @@ def evaluate(network: Network, inputs: np.ndarray) -> tuple[np.ndarray, list[np.
         steps[INPUT] = inputs.transpose(2, 0, 1)[None].astype(np.int64)
     else:
         steps[INPUT] = inputs.astype(np.int64)
-    counts = []
+    counts: list[np.ndarray] = []
     for index, layer in enumerate(network.layers):
         if layer.max_pooling is not None:
             fired = _or_pool(layer, steps[layer.max_pooling_source])

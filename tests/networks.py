@@ -75,8 +75,19 @@ class NetworkBuilder:
         self.shapes.append((depth, size[0], size[1]))
         nothing = np.zeros(depth)
         self.layers.append(
-            TrainedLayer(f"pool{source + 1}", (), None, nothing, nothing, 0.0, self.shapes[-1], 0, "max_pool",
-                         MaxPooling(window, stride, padding), source)  # fmt: skip
+            TrainedLayer(
+                f"pool{source + 1}",
+                (),
+                None,
+                nothing,
+                nothing,
+                0.0,
+                self.shapes[-1],
+                0,
+                "max_pool",
+                MaxPooling(window, stride, padding),
+                source,
+            )  # fmt: skip
         )
         return len(self.layers) - 1
 

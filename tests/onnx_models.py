@@ -48,7 +48,9 @@ class ModelWriter:
         limit = self.constant(np.array(timesteps, np.uint8))
         return self.node("DequantizeLinear", self.node("Clip", counts, zero, limit), scale, zero)
 
-    def model(self, output: str, input_shape: tuple[Any, ...], metadata: dict[str, str], classes: int = 0) -> onnx.ModelProto:
+    def model(
+        self, output: str, input_shape: tuple[Any, ...], metadata: dict[str, str], classes: int = 0
+    ) -> onnx.ModelProto:
         graph = helper.make_graph(
             self.nodes,
             "test",

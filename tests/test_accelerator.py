@@ -210,7 +210,7 @@ def test_too_little_memory(network: Network) -> None:
 def test_the_simulated_memory_says_what_is_left() -> None:
     device = ReferenceDevice(memory_bytes=1 << 20)
     kept = device.allocate(1000)
-    with pytest.raises(DeviceError, match="no 1048576 bytes in one piece .1024 of 1048576 are in use"):
+    with pytest.raises(DeviceError, match="no 1048576 bytes in one piece .1024 of 1048576 in use"):
         device.allocate(1 << 20)
     kept.free()
     kept.free()

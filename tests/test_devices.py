@@ -42,10 +42,11 @@ def check(trained: TrainedNetwork, device: str, count: int = 3) -> None:
     for item, row in zip(inputs, logits, strict=True):
         expected, counts = golden.evaluate(network, item)
         assert row.tolist() == expected.tolist()
-        spikes += sum(int(count.sum()) for count in counts)
+        spikes += sum(int(each.sum()) for each in counts)
         operations += count_operations(network, item)
-    for index, (spike_map, count) in enumerate(zip(maps, counts, strict=True)):
-        assert np.array_equal(spike_counts(spike_map, network.coding(index)), count), network.layers[index].name
+    for index, (spike_map, expected_counts) in enumerate(zip(maps, counts, strict=True)):
+        found = spike_counts(spike_map, network.coding(index))
+        assert np.array_equal(found, expected_counts), network.layers[index].name
     assert report.spikes == spikes
     assert report.synaptic_operations == operations
 

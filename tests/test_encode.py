@@ -29,7 +29,9 @@ SIDES = st.integers(1, 6)
 
 
 @settings(max_examples=40, deadline=None)
-@given(channels=st.integers(1, 70), height=SIDES, width=SIDES, planes=st.sampled_from([2, 4, 8]), seed=st.integers(0, 99))
+@given(
+    channels=st.integers(1, 70), height=SIDES, width=SIDES, planes=st.sampled_from([2, 4, 8]), seed=st.integers(0, 99)
+)
 def test_maps_are_masks_of_32_channels(channels: int, height: int, width: int, planes: int, seed: int) -> None:
     target = MapLayout(channels, height, width, planes, Coding.TIMESTEPS)
     bits = np.random.default_rng(seed).random((planes, channels, height, width)) < 0.4

@@ -71,7 +71,17 @@ def test_deferred_firing_equals_onnxruntime(name: str, timesteps: int) -> None:
 @given(trained=trained_networks())
 def test_import_returns_what_was_written(trained: TrainedNetwork) -> None:
     found = parse(to_onnx(trained))
-    for name in ("input_kind", "input_shape", "timesteps", "firing", "hard_reset", "leak_shift", "labels", "mean", "std"):
+    for name in (
+        "input_kind",
+        "input_shape",
+        "timesteps",
+        "firing",
+        "hard_reset",
+        "leak_shift",
+        "labels",
+        "mean",
+        "std",
+    ):
         assert getattr(found, name) == getattr(trained, name)
     assert len(found.layers) == len(trained.layers)
     for mine, theirs in zip(found.layers, trained.layers, strict=True):
@@ -82,8 +92,8 @@ def test_import_returns_what_was_written(trained: TrainedNetwork) -> None:
         assert np.allclose(mine.offset, theirs.offset, rtol=1e-6)
         for left, right in zip(mine.branches, theirs.branches, strict=True):
             assert left.weights.shape == right.weights.shape
-            real = [b.weights * b.scale[:, None, None, None] for b in (left, right)]
-            assert np.allclose(*real, rtol=1e-6)
+            mine_real, theirs_real = (b.weights * b.scale[:, None, None, None] for b in (left, right))
+            assert np.allclose(mine_real, theirs_real, rtol=1e-6)
             assert (left.stride, left.padding, left.pool_before) == (right.stride, right.padding, right.pool_before)
             assert left.pool_after == right.pool_after
 
@@ -93,7 +103,7 @@ def test_macs_are_those_of_the_dense_network() -> None:
     assert [layer.macs for layer in network.layers] == [3 * 40 * 9 * 63, 40 * 33 * 9 * 63, 33 * 63 * 10]
 
 
-# --- files that are not good ----------------------------------------------------------------------------------------------
+# --- files that are not good ---------------------------------------------------------------------------------------
 
 
 def small_model(**changes: Any) -> onnx.ModelProto:
@@ -307,7 +317,11 @@ def symbolic_size() -> onnx.ModelProto:
 def relu_before_add() -> onnx.ModelProto:
     writer, spikes = writer_with_layer()
     weights = writer.weights(np.ones((4, 4, 1, 1), np.int8), np.ones(4))
-    return finish(writer, writer.fire(writer.node("Add", writer.node("Relu", writer.node("Conv", spikes, weights)), spikes), 0.25, 8), 144)
+    return finish(
+        writer,
+        writer.fire(writer.node("Add", writer.node("Relu", writer.node("Conv", spikes, weights)), spikes), 0.25, 8),
+        144,
+    )
 
 
 @pytest.mark.parametrize(
@@ -364,7 +378,7 @@ def test_a_max_pool_before_the_activation_comes_after_it() -> None:
     assert network.layers[1].output_shape == (4, 3, 3)
 
 
-# --- from trained to integers -----------------------------------------------------------------------------------------------
+# --- from trained to integers --------------------------------------------------------------------------------------
 
 
 def test_stepwise_max_pooling_warns() -> None:
@@ -379,7 +393,9 @@ def test_std_that_differs_between_channels_warns_and_stays_close() -> None:
         network = integrate(uneven)
     model = to_onnx(uneven)
     images = random_input(network, 2, 4)
-    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"input": float_input(uneven, images)})
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(
+        None, {"input": float_input(uneven, images)}
+    )
     with Accelerator("reference") as accelerator:
         accelerator.load(network)
         scores = network.scores(accelerator.infer(images))
@@ -389,7 +405,11 @@ def test_std_that_differs_between_channels_warns_and_stays_close() -> None:
 @pytest.mark.parametrize(
     ("options", "arguments", "message"),
     [
-        ({"leak_shift": 2, "firing": "stepwise"}, {"firing": "deferred"}, "no meaning with a leak; use --firing stepwise"),
+        (
+            {"leak_shift": 2, "firing": "stepwise"},
+            {"firing": "deferred"},
+            "no meaning with a leak; use --firing stepwise",
+        ),
         ({"hard_reset": True, "firing": "stepwise"}, {"firing": "deferred"}, "no meaning with hard reset"),
         ({}, {"firing": "late"}, "firing order 'late' is not known"),
         ({}, {"timesteps": 0}, "timesteps=0 is out of range"),
@@ -433,7 +453,9 @@ def test_channels_without_weights_still_follow_their_bias() -> None:
     weights[::2] = 0
     offset = layer.offset.copy()
     offset[0], offset[2] = 1.0, -1.0  # half of the threshold V = 2 at each timestep, and never
-    changed = dataclasses.replace(layer, branches=(dataclasses.replace(layer.branches[0], weights=weights),), offset=offset)
+    changed = dataclasses.replace(
+        layer, branches=(dataclasses.replace(layer.branches[0], weights=weights),), offset=offset
+    )
     network = integrate(dataclasses.replace(trained, layers=(trained.layers[0], changed, trained.layers[2])))
     with Accelerator("reference") as accelerator:
         accelerator.load(network, keep_maps=True)

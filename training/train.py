@@ -193,6 +193,7 @@ def _save(checkpoint: Path, log_file: Path, log: dict[str, Any], network: Any, o
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", choices=sorted(NETWORKS))
     parser.add_argument("--data", type=Path, required=True, help="CIFAR-10 folder or archive, or Fashion-MNIST folder")

@@ -61,7 +61,9 @@ class ReferenceDevice(SimulatedDevice):
     def _execute_program(self) -> None:
         self.images = self._register("images")
         self.windows = {
-            region: Window(self._register(f"{region.name.lower()}_address"), self._register(f"{region.name.lower()}_bytes"))
+            region: Window(
+                self._register(f"{region.name.lower()}_address"), self._register(f"{region.name.lower()}_bytes")
+            )
             for region in Region
         }
         header = self._read_header()
@@ -153,7 +155,7 @@ class _LayerRun:
     def _sources(self) -> list[int]:
         return [0, 1] if self.fields["source1_blocks"] else [0]
 
-    # --- checks, in the order of docs/numerics.md section 8 -------------------------------------------------------------
+    # --- checks, in the order of docs/numerics.md section 8 -----------------------------------------------------------
 
     def _require(self, condition: bool, name: str) -> None:
         if not condition:
@@ -215,25 +217,39 @@ class _LayerRun:
             prefix = f"source{number}_"
             self._require(fields[prefix + "region"] in (Region.INPUT, Region.WORKSPACE), prefix + "region")
             row = layout.MASK_BYTES * fields["input_planes"] * fields[prefix + "width"]
-            self._require(fields[prefix + "row_bytes"] >= row and fields[prefix + "row_bytes"] % 8 == 0, prefix + "row_bytes")
-            self._check_pitch(prefix, fields[prefix + "row_bytes"], fields[prefix + "height"], fields[prefix + "blocks"])
+            self._require(
+                fields[prefix + "row_bytes"] >= row and fields[prefix + "row_bytes"] % 8 == 0, prefix + "row_bytes"
+            )
+            self._check_pitch(
+                prefix, fields[prefix + "row_bytes"], fields[prefix + "height"], fields[prefix + "blocks"]
+            )
             self._require(fields[prefix + "stride_y"] > 0, prefix + "stride_y")
             self._require(fields[prefix + "stride_x"] > 0, prefix + "stride_x")
         self._check_pitch("output_", self._output_row_bytes(), fields["output_height"], self._groups())
         if fields["shortcut"]:
-            for mine, theirs in (("blocks", self._groups()), ("height", fields["output_height"]), ("width", fields["output_width"])):
+            for mine, theirs in (
+                ("blocks", self._groups()),
+                ("height", fields["output_height"]),
+                ("width", fields["output_width"]),
+            ):
                 self._require(fields["source1_" + mine] == theirs, "shortcut")
 
     def _check_pitch(self, prefix: str, row_bytes: int, height: int, blocks: int) -> None:
         fields = self.fields
         block_bytes, image_bytes = fields[prefix + "block_bytes"], fields[prefix + "image_bytes"]
         self._require(block_bytes >= row_bytes * height and block_bytes % layout.ALIGNMENT == 0, prefix + "block_bytes")
-        self._require(image_bytes >= block_bytes * blocks and image_bytes % layout.ALIGNMENT == 0, prefix + "image_bytes")
+        self._require(
+            image_bytes >= block_bytes * blocks and image_bytes % layout.ALIGNMENT == 0, prefix + "image_bytes"
+        )
         self._require(fields[prefix + "offset"] % layout.ALIGNMENT == 0, prefix + "offset")
 
     def _output_row_bytes(self) -> int:
         fields = self.fields
-        place = layout.PARAMETER_BYTES if fields["firing"] == Firing.READOUT else layout.MASK_BYTES * fields["output_planes"]
+        place = (
+            layout.PARAMETER_BYTES
+            if fields["firing"] == Firing.READOUT
+            else layout.MASK_BYTES * fields["output_planes"]
+        )
         return place * fields["output_width"]
 
     def _read_taps(self) -> list[dict[str, int]]:
@@ -282,7 +298,9 @@ class _LayerRun:
         }
         weights = np.ascontiguousarray(raw[:, layout.GROUP_HEADER_BYTES :]).view(np.int8)
         blocks = weights.reshape(groups, -1, layout.BLOCK_CHANNELS, layout.LANES)
-        self.weights = blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1], layout.BLOCK_CHANNELS, -1).astype(np.float64)
+        self.weights = (
+            blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1], layout.BLOCK_CHANNELS, -1).astype(np.float64)
+        )
 
     def _map_start(self, prefix: str, image: int) -> int:
         return self.fields[prefix + "offset"] * self.device.images + self.fields[prefix + "image_bytes"] * image
@@ -324,7 +342,9 @@ class _LayerRun:
         inside_rows = np.flatnonzero((rows >= 0) & (rows < source.shape[2]))
         inside_columns = np.flatnonzero((columns >= 0) & (columns < source.shape[3]))
         seen = np.zeros((*source.shape[:2], len(rows), len(columns)), np.uint8)
-        seen[:, :, inside_rows[:, None], inside_columns] = source[:, :, rows[inside_rows, None], columns[inside_columns]]
+        seen[:, :, inside_rows[:, None], inside_columns] = source[
+            :, :, rows[inside_rows, None], columns[inside_columns]
+        ]
         return seen
 
     def _or_pool(self, source: Bits) -> Bits:
@@ -343,7 +363,9 @@ class _LayerRun:
             # Whole numbers far below 2^53, so float64 is exact; numpy multiplies no integer matrices quickly
             sums += weights.T @ seen.reshape(*seen.shape[:2], -1).astype(np.float64)
             self.counters["additions"] += int(seen.sum()) * channels
-        current = sums.astype(np.int64).reshape(-1, self._groups() * layout.LANES, height, width) << fields["fraction_bits"]
+        current = (
+            sums.astype(np.int64).reshape(-1, self._groups() * layout.LANES, height, width) << fields["fraction_bits"]
+        )
         if fields["shortcut"]:
             current += sources[1].astype(np.int64) * self.parameters["shortcut"]
             self.counters["additions"] += int(sources[1].sum())

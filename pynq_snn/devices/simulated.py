@@ -40,7 +40,7 @@ class SimulatedMemory:
             if start + size > len(self.array):
                 used = sum(end - begin for begin, end in self._taken)
                 raise DeviceError(
-                    f"the simulated memory has no {nbytes} bytes in one piece ({used} of {len(self.array)} are in use); "
+                    f"the simulated memory has no {nbytes} bytes in one piece ({used} of {len(self.array)} in use); "
                     "run fewer images at once"
                 )
             entry = (start, start + size)
@@ -106,7 +106,9 @@ class SimulatedDevice(Device):
     @staticmethod
     def _check_offset(offset: int) -> None:
         if offset % 4 or not 0 <= offset < layout.REGISTER_SPACE_BYTES:
-            raise DeviceError(f"register offset {offset:#x} is outside the map of {layout.REGISTER_SPACE_BYTES:#x} bytes")
+            raise DeviceError(
+                f"register offset {offset:#x} is outside the map of {layout.REGISTER_SPACE_BYTES:#x} bytes"
+            )
 
     def _start(self) -> None:
         with self._lock:
