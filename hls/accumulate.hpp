@@ -123,8 +123,8 @@ struct RowList {
 
 inline std::uint32_t field_of_partial_sum(const std::uint64_t* even, const std::uint64_t* odd, std::uint32_t lane)
 {
-    const std::uint64_t word = (lane % 2 == 0 ? even : odd)[lane / WORD_BYTES];
-    return static_cast<std::uint32_t>(word >> (16 * (lane % WORD_BYTES / 2))) & 0xffffu;
+    const std::uint64_t* half = lane % 2 == 0 ? even : odd;
+    return static_cast<std::uint32_t>(half[lane / WORD_BYTES] >> (16 * (lane % WORD_BYTES / 2))) & 0xffffu;
 }
 
 // Adds the listed rows and empties the list; returns how many there were.

@@ -164,7 +164,8 @@ inline void check_planes(const Layer& layer, FirstBrokenRule& rules)
         rules.require(layer.input_planes >= layer.timesteps, FIELD_INPUT_PLANES);
     }
     if (layer.output_coding == Coding::BINARY) {
-        rules.require(layer.firing == Firing::DEFERRED, FIELD_OUTPUT_CODING);
+        const bool pool = layer.operation == Operation::MAX_POOL;
+        rules.require(pool || layer.firing == Firing::DEFERRED, FIELD_OUTPUT_CODING);
         rules.require(layer.timesteps < std::uint64_t{1} << layer.output_planes, FIELD_TIMESTEPS);
     } else if (!is_readout(layer)) {
         rules.require(layer.output_planes == layer.timesteps + layer.timesteps % 2, FIELD_OUTPUT_PLANES);
@@ -175,16 +176,15 @@ inline void check_firing(const Layer& layer, FirstBrokenRule& rules)
 {
     rules.require(layer.output.region == (is_readout(layer) ? Region::OUTPUT : Region::WORKSPACE), FIELD_OUTPUT_REGION);
     rules.require((layer.output_planes == 0) == is_readout(layer), FIELD_OUTPUT_PLANES);
-    if (layer.firing != Firing::STEPWISE || layer.operation == Operation::OR_POOL) {
+    if (layer.firing != Firing::STEPWISE || layer.operation == Operation::MAX_POOL) {
         rules.require(layer.leak_shift == 0, FIELD_LEAK_SHIFT);
         rules.require(!layer.hard_reset, FIELD_HARD_RESET);
     }
 }
 
-inline void check_or_layer(const Layer& layer, FirstBrokenRule& rules)
+inline void check_max_pool(const Layer& layer, FirstBrokenRule& rules)
 {
-    rules.require(layer.input_coding == Coding::TIMESTEPS, FIELD_INPUT_CODING);
-    rules.require(layer.output_coding == Coding::TIMESTEPS, FIELD_OUTPUT_CODING);
+    rules.require(layer.output_coding == layer.input_coding, FIELD_OUTPUT_CODING);
     rules.require(layer.output_planes == layer.input_planes, FIELD_OUTPUT_PLANES);
     rules.require(layer.output.groups == layer.source[0].blocks, FIELD_OUTPUT_CHANNELS);
     rules.require(layer.firing == Firing::STEPWISE, FIELD_FIRING);
@@ -249,8 +249,8 @@ inline Outcome check_descriptor(const Descriptor& descriptor, const Header& head
     layer = decode_layer(descriptor);
     check_planes(layer, rules);
     check_firing(layer, rules);
-    if (layer.operation == Operation::OR_POOL) {
-        check_or_layer(layer, rules);
+    if (layer.operation == Operation::MAX_POOL) {
+        check_max_pool(layer, rules);
     } else {
         check_weights(layer, header, rules);
     }
@@ -271,7 +271,7 @@ inline Outcome check_descriptor(const Descriptor& descriptor, const Header& head
 
 inline bool tap_is_valid(const Layer& layer, const Tap& tap)
 {
-    if (layer.operation == Operation::OR_POOL) {
+    if (layer.operation == Operation::MAX_POOL) {
         return tap.source == 0;
     }
     const bool second_source = tap.source == 1 && layer.source[1].blocks > 0 && !layer.shortcut;

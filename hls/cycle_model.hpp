@@ -9,7 +9,7 @@
 //   Writing the masks goes on behind it.
 // * Memory. Weights, maps and results share a bus of BUS_BYTES_PER_CYCLE, and move while the core computes: an output
 //   group takes the longer of the two, and what the bus takes beyond computing is the stall.
-// * OR layers. One word in a cycle.
+// * Max pooling. One word in a cycle.
 // These are the numbers of a core with 512 adders; the hand-made one counts its own cycles and will differ in detail.
 #ifndef SNN_CYCLE_MODEL_HPP
 #define SNN_CYCLE_MODEL_HPP

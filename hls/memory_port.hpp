@@ -68,7 +68,7 @@ inline bool abort_requested(ReadPort) { return false; }
 
 #else
 
-// Physical addresses [base, base + size) as an array of bytes. The array is little endian, as the machines that run this are.
+// Physical addresses [base, base + size) as an array of bytes, little endian as the machines that run this are.
 class HostMemory {
 public:
     HostMemory(std::uint8_t* bytes, std::uint64_t base, std::uint64_t size, const volatile std::int32_t* abort_flag)

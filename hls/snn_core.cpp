@@ -11,7 +11,7 @@
 #include "core_storage.hpp"
 #include "cycle_model.hpp"
 #include "gather_layer.hpp"
-#include "or_layer.hpp"
+#include "max_pool_layer.hpp"
 #include "program.hpp"
 #include "snn_layout.hpp"
 #include "tap_memory.hpp"
@@ -60,7 +60,7 @@ Outcome run_layer(
     }
     const bool gathers = layer.operation == Operation::GATHER;
     outcome = gathers ? run_gather_layer(program, maps, results, run, header, layer, reach, storage)
-                      : run_or_layer(program, maps, results, run, header, layer, reach, storage);
+                      : run_max_pool_layer(program, maps, results, run, header, layer, reach, storage);
     return failed(outcome) ? outcome : write_counters(results, run, header);
 }
 
@@ -130,7 +130,7 @@ void snn_core(
 
 #ifdef __SYNTHESIS__
     static CoreStorage storage;
-    // A row is one wide word; channel k of a block lives in bank k modulo 8, whose two ports feed two inputs of the adder tree.
+    // A row is one wide word. Channel k of a block lives in bank k modulo 8, whose two ports feed the adder tree.
 #pragma HLS DISAGGREGATE variable=storage
 #pragma HLS AGGREGATE variable=storage.weights
 #pragma HLS ARRAY_PARTITION variable=storage.weights type=cyclic factor=8 dim=1

@@ -41,7 +41,7 @@ constexpr std::uint32_t REGISTER_SPACE_BYTES = 0x200;
 
 enum class Operation : std::uint32_t {
     GATHER = 1,
-    OR_POOL = 2,
+    MAX_POOL = 2,
 };
 
 enum class Firing : std::uint32_t {

@@ -96,8 +96,8 @@ private:
 
     void run_neuron(int c, int y, int x)
     {
-        if (layer_.operation == snn::Operation::OR_POOL) {
-            run_or(c, y, x);
+        if (layer_.operation == snn::Operation::MAX_POOL) {
+            run_max(c, y, x);
             return;
         }
         const bool binary = layer_.input_coding == snn::Coding::BINARY;
@@ -121,8 +121,28 @@ private:
         }
     }
 
-    void run_or(int c, int y, int x)
+    void run_largest_number(int c, int y, int x)
     {
+        std::uint32_t largest = 0;
+        for (const TapSpec& tap : layer_.taps) {
+            std::uint32_t number = 0;
+            for (int p = 0; p < layer_.input_planes; ++p) {
+                number = 2 * number + static_cast<std::uint32_t>(seen(tap, c, y, x, p));
+            }
+            largest = std::max(largest, number);
+        }
+        for (int p = 0; p < layer_.input_planes; ++p) {
+            output_.at(c, y, x, p) = static_cast<std::uint8_t>(largest >> (layer_.input_planes - 1 - p) & 1);
+        }
+        result_.spikes += largest;
+    }
+
+    void run_max(int c, int y, int x)
+    {
+        if (layer_.input_coding == snn::Coding::BINARY) {
+            run_largest_number(c, y, x);
+            return;
+        }
         for (int p = 0; p < layer_.input_planes; ++p) {
             int bit = 0;
             for (const TapSpec& tap : layer_.taps) {

@@ -216,12 +216,12 @@ public:
         builder_.network.image_count = random().chance(0.3) ? random().between(2, 4) : 1;
         const int timesteps[] = {1, 2, 3, 4, 5, 7, 8, 8, 8, 16, 31, 32};
         builder_.timesteps = random().pick(timesteps);
-        const bool or_pool = random().chance(0.15);
-        MapShape shape = random_shape(or_pool);
+        const bool max_pool = random().chance(0.15);
+        MapShape shape = random_shape(max_pool);
         LayerSpec layer = builder_.begin_layer(builder_.add_given_map(shape, random_rate()));
         see_less_of_map(layer.source[0]);
-        if (or_pool) {
-            choose_or_pool(layer, shape);
+        if (max_pool) {
+            choose_max_pool(layer, shape);
         } else {
             choose_neurons(layer, shape);
         }
@@ -241,15 +241,16 @@ private:
 
     int random_channels() { return random().chance(0.2) ? 32 * random().between(1, 3) : random().between(1, 90); }
 
-    MapShape random_shape(bool or_pool)
+    MapShape random_shape(bool max_pool)
     {
         MapShape shape;
         shape.channels = random_channels();
         shape.height = random().between(1, 9);
         shape.width = random().between(1, 9);
-        shape.coding = !or_pool && random().chance(0.4) ? snn::Coding::BINARY : snn::Coding::TIMESTEPS;
-        const int spare = or_pool ? 0 : 2 * random().between(0, 1);
-        shape.planes = shape.coding == snn::Coding::BINARY ? 2 * random().between(1, 5)
+        shape.coding = random().chance(0.4) ? snn::Coding::BINARY : snn::Coding::TIMESTEPS;
+        const int spare = max_pool ? 0 : 2 * random().between(0, 1);
+        const int least = max_pool ? even(bit_length(builder_.timesteps)) / 2 : 1;
+        shape.planes = shape.coding == snn::Coding::BINARY ? 2 * random().between(least, 5)
                                                            : std::min(32, even(builder_.timesteps) + spare);
         return shape;
     }
@@ -262,9 +263,11 @@ private:
         source.stride_x = random().between(1, 3);
     }
 
-    void choose_or_pool(LayerSpec& layer, const MapShape& shape)
+    void choose_max_pool(LayerSpec& layer, const MapShape& shape)
     {
-        layer.operation = snn::Operation::OR_POOL;
+        layer.operation = snn::Operation::MAX_POOL;
+        layer.output_coding = shape.coding;
+        layer.output_planes = shape.planes;
         layer.output_channels = shape.channels;
         layer.output_height = random().between(1, 6);
         layer.output_width = random().between(1, 6);
@@ -329,7 +332,7 @@ inline TestNetwork residual_network(std::uint64_t seed, int timesteps, snn::Firi
     const int convolved = builder.finish_layer(first);
 
     LayerSpec pool = builder.begin_layer(convolved);
-    pool.operation = snn::Operation::OR_POOL;
+    pool.operation = snn::Operation::MAX_POOL;
     pool.output_channels = 40;
     pool.output_height = pool.output_width = 4;
     pool.source[0].stride_y = pool.source[0].stride_x = 2;

@@ -1,6 +1,6 @@
-// Max pooling of spikes: the OR of the masks at the taps.
-#ifndef SNN_OR_LAYER_HPP
-#define SNN_OR_LAYER_HPP
+// Max pooling of spikes: the OR of the masks at the taps, or the maximum of the numbers whose bits the planes are.
+#ifndef SNN_MAX_POOL_LAYER_HPP
+#define SNN_MAX_POOL_LAYER_HPP
 
 #include <cstdint>
 
@@ -14,7 +14,29 @@
 
 namespace snn {
 
-inline Outcome or_place(
+// Which of two numbers is larger, channel by channel, as far as their planes have shown, most significant first.
+struct Comparison {
+    std::uint32_t kept_is_larger = 0;
+    std::uint32_t seen_is_larger = 0;
+};
+
+inline std::uint32_t larger_plane(std::uint32_t kept, std::uint32_t seen, Comparison& comparison)
+{
+    const std::uint32_t decided = comparison.kept_is_larger | comparison.seen_is_larger;
+    const std::uint32_t decides = (kept ^ seen) & ~decided;
+    comparison.kept_is_larger |= decides & kept;
+    comparison.seen_is_larger |= decides & seen;
+    return (kept & ~comparison.seen_is_larger) | (seen & comparison.seen_is_larger);
+}
+
+inline std::uint64_t larger_pair(std::uint64_t kept, std::uint64_t seen, Comparison& comparison)
+{
+    const std::uint64_t earlier = larger_plane(earlier_plane(kept), earlier_plane(seen), comparison);
+    const std::uint64_t later = larger_plane(later_plane(kept), later_plane(seen), comparison);
+    return later << 32 | earlier;
+}
+
+inline Outcome max_place(
     ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
     CoreStorage& storage, GroupCycles& cycles, std::uint64_t words[PLACE_WORDS])
 {
@@ -35,6 +57,7 @@ taps:
         if (!place.inside) {
             continue;
         }
+        Comparison comparison;
     pairs:
         for (std::uint32_t pair = 0; pair < reader.place_words; ++pair) {
 #pragma HLS PIPELINE II=1
@@ -43,7 +66,8 @@ taps:
             if (failed(read)) {
                 return read;
             }
-            words[pair] |= word;
+            words[pair] =
+                layer.input_coding == Coding::BINARY ? larger_pair(words[pair], word, comparison) : words[pair] | word;
         }
         cycles.compute += reader.place_words;
     }
@@ -51,18 +75,23 @@ taps:
 }
 
 // Adds a finished place to the burst and to the counter.
-inline void pack_masks(const std::uint64_t words[PLACE_WORDS], std::uint32_t count, Run& run, OutputBurst& burst)
+inline void pack_masks(
+    const std::uint64_t words[PLACE_WORDS], std::uint32_t count, Coding coding, Run& run, OutputBurst& burst)
 {
+    std::uint64_t spikes = 0;
 pack:
     for (std::uint32_t i = 0; i < count; ++i) {
 #pragma HLS PIPELINE II=1
         burst.word[burst.count + i] = words[i];
-        run.counters.spikes += count_ones(words[i]);
+        const std::uint64_t earlier = count_ones(earlier_plane(words[i]));
+        const std::uint64_t later = count_ones(later_plane(words[i]));
+        spikes = coding == Coding::BINARY ? 4 * spikes + 2 * earlier + later : spikes + earlier + later;
     }
+    run.counters.spikes += spikes;
     burst.count += count;
 }
 
-inline Outcome or_row(
+inline Outcome max_row(
     ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
     std::uint32_t image, std::uint32_t block, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
 {
@@ -72,9 +101,9 @@ inline Outcome or_row(
 places:
     for (std::uint32_t x = 0; x < layer.output.width && !failed(outcome); ++x) {
         std::uint64_t words[PLACE_WORDS];
-        outcome = or_place(program, maps, run, header, layer, Position{y, x}, storage, cycles, words);
+        outcome = max_place(program, maps, run, header, layer, Position{y, x}, storage, cycles, words);
         if (!failed(outcome)) {
-            pack_masks(words, storage.reader[0].place_words, run, burst);
+            pack_masks(words, storage.reader[0].place_words, layer.output_coding, run, burst);
             outcome = write_if_full(results, run, burst);
         }
         if (!failed(outcome)) {
@@ -87,7 +116,7 @@ places:
     return failed(outcome) ? outcome : check_stop(maps, run, cycles);
 }
 
-inline Outcome or_images(
+inline Outcome max_images(
     ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
     std::uint32_t block, CoreStorage& storage, GroupCycles& cycles)
 {
@@ -97,7 +126,7 @@ images:
     rows:
         for (std::uint32_t y = 0; y < layer.output.height; ++y) {
             const Outcome outcome =
-                or_row(program, maps, results, run, header, layer, image, block, y, storage, cycles);
+                max_row(program, maps, results, run, header, layer, image, block, y, storage, cycles);
             if (failed(outcome)) {
                 return outcome;
             }
@@ -106,7 +135,7 @@ images:
     return SUCCESS;
 }
 
-inline Outcome run_or_layer(
+inline Outcome run_max_pool_layer(
     ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
     const Reach reach[SOURCE_COUNT], CoreStorage& storage)
 {
@@ -115,7 +144,7 @@ blocks:
         GroupCycles cycles = begin_group(run);
         plan_source(layer.source[0], reach[0], layer.input_planes, 1, 0, storage.reader[0]);
         storage.reader[0].held_first = block;
-        const Outcome outcome = or_images(program, maps, results, run, header, layer, block, storage, cycles);
+        const Outcome outcome = max_images(program, maps, results, run, header, layer, block, storage, cycles);
         finish_group(run, cycles);
         if (failed(outcome)) {
             return outcome;
@@ -126,4 +155,4 @@ blocks:
 
 }  // namespace snn
 
-#endif  // SNN_OR_LAYER_HPP
+#endif  // SNN_MAX_POOL_LAYER_HPP
