@@ -47,7 +47,7 @@ class Operation(IntEnum):
     """What a layer does."""
 
     GATHER = 1  # sum the weight rows picked by spikes at the taps, then fire
-    OR_POOL = 2  # OR the masks at the taps: max pooling of spikes
+    MAX_POOL = 2  # the maximum of what the taps see
 
 
 class Firing(IntEnum):
@@ -141,7 +141,7 @@ def _source_fields(number: int) -> tuple[Field, ...]:
 
 
 DESCRIPTOR_FIELDS = (
-    Field("operation", Operation.GATHER, Operation.OR_POOL, "Operation"),
+    Field("operation", Operation.GATHER, Operation.MAX_POOL, "Operation"),
     Field("firing", Firing.STEPWISE, Firing.READOUT, "Firing"),
     Field("hard_reset", 0, 1, "1: the potential becomes 0 after a spike; 0: the threshold is subtracted"),
     Field("leak_shift", 0, MAX_LEAK_SHIFT, "u -= u >> leak_shift before each timestep; 0: no leak"),

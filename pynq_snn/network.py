@@ -81,7 +81,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class MaxPooling:
-    """Max pooling of spikes, computed as an OR."""
+    """Max pooling of spikes: an OR of spike trains under stepwise firing, a maximum of counts under deferred firing."""
 
     window: int
     stride: int
@@ -280,9 +280,7 @@ class Network:
         """Return the coding of a source's spike map."""
         if source == INPUT:
             return Coding.BINARY if self.input_kind == "pixels" else Coding.TIMESTEPS
-        if self.firing == "stepwise" or any(layer.max_pooling for layer in self.layers):
-            return Coding.TIMESTEPS  # an OR of masks needs the thermometer code of single timesteps
-        return Coding.BINARY
+        return Coding.TIMESTEPS if self.firing == "stepwise" else Coding.BINARY
 
     def largest_input(self, source: int) -> int:
         """Return the largest number that one place of a source holds in one current."""
@@ -365,7 +363,6 @@ class _Integrator:
         self.trained = trained
         self.timesteps = timesteps
         self.firing = FIRING_ORDERS[firing]
-        self.pooled = any(layer.max_pooling for layer in trained.layers)
         self.amplitudes: list[float] = []  # V of each layer, or of the layer that a max pooling reads
 
     def amplitude(self, source: int) -> float:
@@ -508,7 +505,7 @@ class _Integrator:
     def _coding(self, source: int) -> Coding:
         if source == INPUT:
             return Coding.BINARY if self.trained.input_kind == "pixels" else Coding.TIMESTEPS
-        return Coding.TIMESTEPS if self.firing == Firing.STEPWISE or self.pooled else Coding.BINARY
+        return Coding.TIMESTEPS if self.firing == Firing.STEPWISE else Coding.BINARY
 
 
 def _requantise(branch: Branch, real: FloatArray, scale: FloatArray) -> Branch:

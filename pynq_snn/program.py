@@ -262,7 +262,7 @@ class _Compiler:
         values["input_planes"] = self.places[layer.sources[0]].layout.planes
         values["input_coding"] = self.places[layer.sources[0]].layout.coding
         if layer.max_pooling is not None:
-            self._or_pool(layer, values)
+            self._max_pool(layer, values)
         else:
             self._gather(layer, values)
         values["tap_count"] = len(self.taps) - values["first_tap"]
@@ -321,10 +321,10 @@ class _Compiler:
         )
         return self.weights.append(packed.reshape(-1))
 
-    def _or_pool(self, layer: Layer, values: dict[str, int]) -> None:
+    def _max_pool(self, layer: Layer, values: dict[str, int]) -> None:
         assert layer.max_pooling is not None
         pooling, place = layer.max_pooling, self.places[layer.max_pooling_source]
-        values["operation"] = Operation.OR_POOL
+        values["operation"] = Operation.MAX_POOL
         strides = (pooling.stride, pooling.stride)
         self._source(values, 0, place, place.layout.height, place.layout.width, strides)
         window = range(-pooling.padding, pooling.window - pooling.padding)

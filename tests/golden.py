@@ -30,7 +30,7 @@ def evaluate(network: Network, inputs: np.ndarray) -> tuple[np.ndarray, list[np.
     counts: list[np.ndarray] = []
     for index, layer in enumerate(network.layers):
         if layer.max_pooling is not None:
-            fired = _or_pool(layer, steps[layer.max_pooling_source])
+            fired = _max_pool(layer, steps[layer.max_pooling_source])
         else:
             current = _current(network, layer, steps)
             if layer.kind == "readout":
@@ -85,7 +85,7 @@ def _sum_pool(values: Values, pool: Pooling) -> Values:
     return out
 
 
-def _or_pool(layer: Layer, steps: Values) -> Values:
+def _max_pool(layer: Layer, steps: Values) -> Values:
     pooling = layer.max_pooling
     assert pooling is not None
     margin = pooling.padding

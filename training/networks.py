@@ -1,8 +1,8 @@
 """VGG-11 and ResNet-18 in their CIFAR forms, in an order that a spiking accelerator can run exactly.
 
-Average pooling stands before the activation, so that a pooled convolution is one layer of the accelerator
-(it sums the convolution's taps over the window and fires once). The activation is a parameter: ReLU gives the
-full-precision twin, `training.quantisers.SpikeCount` the quantised network; nothing else differs.
+Max pooling stands before the activation, where it computes the same as behind it and is cheaper to train. On the
+accelerator it is an OR of spike trains (docs/design.md says why max and not average). The activation is a parameter:
+ReLU gives the full-precision twin, `training.quantisers.SpikeCount` the quantised network; nothing else differs.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ RESNET18_STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch normalisation, optional 2x2 average pooling: everything before one activation."""
+    """Convolution, batch normalisation, optional 2x2 max pooling: everything before one activation."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, pool: bool = False):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
-        self.pool = nn.AvgPool2d(2) if pool else nn.Identity()
+        self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.pool(self.norm(self.conv(x)))

@@ -35,7 +35,7 @@ package snn_layout_pkg;
   localparam logic [31:0] REGISTER_SPACE_BYTES = 32'h200;
 
   localparam logic [31:0] OPERATION_GATHER = 32'd1;
-  localparam logic [31:0] OPERATION_OR_POOL = 32'd2;
+  localparam logic [31:0] OPERATION_MAX_POOL = 32'd2;
 
   localparam logic [31:0] FIRING_STEPWISE = 32'd0;
   localparam logic [31:0] FIRING_DEFERRED = 32'd1;

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pynq_snn import layout
 from pynq_snn.devices.simulated import SimulatedDevice
-from pynq_snn.encode import binary_planes
+from pynq_snn.encode import binary_planes, spike_counts
 from pynq_snn.layout import Coding, ErrorCode, Firing, Operation, Region
 
 Bits = npt.NDArray[np.uint8]
@@ -146,8 +146,8 @@ class _LayerRun:
             self._read_groups()
         for image in range(self.device.images):
             sources = [self._read_map(number, image) for number in self._sources()]
-            if fields["operation"] == Operation.OR_POOL:
-                self._write_map(self._or_pool(sources[0]), image)
+            if fields["operation"] == Operation.MAX_POOL:
+                self._write_map(self._max_pool(sources[0]), image)
             else:
                 self._gather(sources, image)
         return self.counters
@@ -181,23 +181,22 @@ class _LayerRun:
             if fields["output_coding"] == Coding.TIMESTEPS:
                 self._require(planes_out == layout.even_planes(timesteps), "output_planes")
             else:
-                self._require(fields["firing"] == Firing.DEFERRED, "output_coding")
+                self._require(fields["firing"] == Firing.DEFERRED or not gather, "output_coding")
                 self._require(planes_out > 0 and timesteps < 1 << planes_out, "output_planes")
         if fields["firing"] != Firing.STEPWISE or not gather:
             self._require(fields["leak_shift"] == 0, "leak_shift")
             self._require(fields["hard_reset"] == 0, "hard_reset")
         if not gather:
-            self._check_or_pool()
+            self._check_max_pool()
         else:
             self._check_weights()
         first, count = fields["first_tap"], fields["tap_count"]
         self._require(first + count <= self.header["tap_count"], "first_tap")
         self._check_maps()
 
-    def _check_or_pool(self) -> None:
+    def _check_max_pool(self) -> None:
         fields = self.fields
-        self._require(fields["input_coding"] == Coding.TIMESTEPS, "input_coding")
-        self._require(fields["output_coding"] == Coding.TIMESTEPS, "output_coding")
+        self._require(fields["output_coding"] == fields["input_coding"], "output_coding")
         self._require(fields["output_planes"] == fields["input_planes"], "output_planes")
         self._require(self._groups() == fields["source0_blocks"], "output_channels")
         self._require(fields["firing"] == 0, "firing")
@@ -319,7 +318,7 @@ class _LayerRun:
         return bits.transpose(3, 0, 4, 1, 2).reshape(planes, blocks * layout.BLOCK_CHANNELS, height, width)
 
     def _write_map(self, planes: Bits, image: int) -> None:
-        """Store bits, uint8 [planes, channels of whole blocks, height, width], and count them as they are."""
+        """Store bits, uint8 [planes, channels of whole blocks, height, width]."""
         fields = self.fields
         blocks = self._groups()
         count, _, height, width = planes.shape
@@ -329,8 +328,6 @@ class _LayerRun:
         for block in range(blocks):
             offset = start + block * fields["output_block_bytes"]
             self.device.load(Region(fields["output_region"]), offset, masks.shape[1])[:] = masks[block]
-        if fields["operation"] == Operation.OR_POOL:
-            self.counters["spikes"] += int(planes.sum())
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -347,9 +344,16 @@ class _LayerRun:
         ]
         return seen
 
-    def _or_pool(self, source: Bits) -> Bits:
-        seen = [self._at_tap(source, tap, 0) for tap in self.taps]
-        return np.bitwise_or.reduce(np.stack(seen))
+    def _max_pool(self, source: Bits) -> Bits:
+        seen = np.stack([self._at_tap(source, tap, 0) for tap in self.taps])
+        coding = Coding(self.fields["input_coding"])
+        if coding == Coding.BINARY:
+            numbers = np.stack([spike_counts(planes, coding) for planes in seen])
+            largest = binary_planes(numbers.max(axis=0), self.fields["output_planes"]).astype(np.uint8)
+        else:
+            largest = seen.max(axis=0)
+        self.counters["spikes"] += int(spike_counts(largest, coding).sum())
+        return largest
 
     def _gather(self, sources: list[Bits], image: int) -> None:
         fields = self.fields
