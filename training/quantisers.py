@@ -69,9 +69,13 @@ class SpikeCount(nn.Module):
 
 
 def weight_scale(weight: torch.Tensor) -> torch.Tensor:
-    """Scale of each output channel, float32 [C, 1, ...]: the largest magnitude becomes 127."""
-    peak = weight.detach().abs().flatten(1).amax(1).clamp_min(1e-8)
-    return (peak / WEIGHT_LEVELS).reshape(-1, *[1] * (weight.ndim - 1))
+    """Scale by which the largest magnitude becomes 127: float32 [C, 1, 1, 1] for kernels, one for a classifier.
+
+    Classes share a scale, so that the accelerator's integer scores can be compared as they are.
+    """
+    magnitudes = weight.detach().abs()
+    peak = magnitudes.amax((1, 2, 3), keepdim=True) if weight.ndim == 4 else magnitudes.amax()
+    return peak.clamp_min(1e-8) / WEIGHT_LEVELS
 
 
 class Int8Weight(nn.Module):
@@ -95,7 +99,9 @@ def set_fan_outs(network: nn.Module, image: torch.Tensor) -> None:
     """Measure how many additions a spike of each activation causes, and store it as its `fan_out`.
 
     Works on any wiring: every convolution and linear layer is asked for its multiply-accumulates, which are then
-    shared evenly over the elements of the tensor that it reads, and credited to the activation that made it.
+    shared evenly over the elements of the tensor that it reads, and credited to the activation that made it. A
+    classifier behind a flattening or averaging is not credited to anyone: it costs 10 additions a spike, convolutions
+    thousands.
 
     Parameters
     ----------

@@ -160,7 +160,14 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         pct_start=recipe.warm_up,
         cycle_momentum=False,
     )
-    log: dict[str, Any] = {"recipe": asdict(recipe), "data": data.name, "test_count": len(test), "epochs": []}
+    log: dict[str, Any] = {
+        "recipe": asdict(recipe),
+        "data": data.name,
+        "classes": train.classes,
+        "size": list(images.shape[2:]),
+        "test_count": len(test),
+        "epochs": [],
+    }
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])

@@ -162,7 +162,7 @@ void rules_between_fields(Report& report)
     bad(FIRST, FIELD_OUTPUT_REGION, 3);
     bad(FIRST, FIELD_LEAK_SHIFT, 1);
     bad(FIRST, FIELD_HARD_RESET, 1);
-    bad(POOL, FIELD_INPUT_CODING, 1);
+    expect_bad_field(report, POOL, FIELD_OUTPUT_CODING, 1, FIELD_OUTPUT_CODING);
     expect_bad_field(report, POOL, FIELD_INPUT_PLANES, 6, FIELD_OUTPUT_PLANES);
     bad(POOL, FIELD_OUTPUT_CHANNELS, 65);
     bad(POOL, FIELD_FIRING, 1);
@@ -214,7 +214,7 @@ void binary_coding_rules(Report& report)
     packed.set_field(POOL, snn::FIELD_FIRING, 1);
     packed.set_field(POOL, snn::FIELD_OUTPUT_CODING, 1);
     expect_error(
-        report, packed, snn::ErrorCode::BAD_DESCRIPTOR, POOL << 16 | snn::FIELD_OUTPUT_CODING, "OR of counts");
+        report, packed, snn::ErrorCode::BAD_DESCRIPTOR, POOL << 16 | snn::FIELD_OUTPUT_CODING, "counts out of spike trains");
 }
 
 void tap_errors(Report& report)

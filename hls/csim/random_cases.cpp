@@ -52,7 +52,7 @@ TestNetwork wide_network()
     return builder.network;
 }
 
-// Output rows of several bursts: spikes, logits, and the OR of masks.
+// Output rows of several bursts: spikes, logits, and pooled spikes.
 TestNetwork wide_output_network(snn::Operation operation, snn::Firing firing)
 {
     NetworkBuilder builder(15, 2);
@@ -142,10 +142,10 @@ void run_random_networks(Report& report)
     compare_with_golden(
         report, wide_output_network(snn::Operation::GATHER, snn::Firing::READOUT), "wide output, logits");
     compare_with_golden(
-        report, wide_output_network(snn::Operation::MAX_POOL, snn::Firing::STEPWISE), "wide output, max pooling layer");
+        report, wide_output_network(snn::Operation::MAX_POOL, snn::Firing::STEPWISE), "wide output, max pooling");
     compare_with_golden(report, deep_network(), "deep map");
     compare_with_golden(report, many_taps_network(snn::Operation::GATHER), "many taps");
-    compare_with_golden(report, many_taps_network(snn::Operation::MAX_POOL), "many taps of an max pooling layer");
+    compare_with_golden(report, many_taps_network(snn::Operation::MAX_POOL), "many taps, max pooling");
     compare_with_golden(report, distant_taps_network(), "distant taps");
 }
 

@@ -1,0 +1,100 @@
+"""The training code: quantisers that compute what neurons compute, and files that compute what was trained."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the train extra (PyTorch)")
+
+import onnxruntime  # noqa: E402
+
+from pynq_snn.accelerator import Accelerator  # noqa: E402
+from pynq_snn.importer import import_network  # noqa: E402
+from pynq_snn.network import integrate  # noqa: E402
+from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
+from training.augment import augment, normalise  # noqa: E402
+from training.export import Exporter, metadata_of  # noqa: E402
+from training.networks import NETWORKS  # noqa: E402
+from training.quantisers import SpikeCount, quantise_weights, set_fan_outs  # noqa: E402
+
+
+def quantised(name: str) -> Any:
+    """Return an untrained quantised network whose batch norms have seen something."""
+    torch.manual_seed(1)
+    network = NETWORKS[name](functools.partial(SpikeCount, 8), classes=10)
+    network.train()
+    with torch.no_grad():
+        for _ in range(2):
+            network(torch.randn(8, 3, 32, 32))
+    return network.eval()
+
+
+def relative_error(value: Any, expected: Any) -> float:
+    """Return the root mean square of the difference, in standard deviations of what is expected."""
+    return float(np.sqrt(np.mean((value - expected) ** 2)) / expected.std())
+
+
+def test_a_spike_count_is_what_a_deferred_neuron_fires() -> None:
+    neuron = SpikeCount(8)
+    threshold = float(neuron.threshold.detach())
+    x = torch.linspace(-1, 4, 1001)
+    counts = (neuron(x[None])[0] * 8 / threshold).detach().numpy()
+    expected = np.clip(np.floor((x.numpy() * 8 + threshold / 2) / threshold), 0, 8)
+    ties = np.isclose((x.numpy() * 8 / threshold) % 1, 0.5, atol=1e-4)
+    assert np.allclose(counts[~ties], expected[~ties], atol=1e-5)
+
+
+def test_gradients_of_a_spike_count() -> None:
+    neuron = SpikeCount(4)  # threshold 2, step 0.5
+    x = torch.tensor([[-1.0, 0.6, 3.0]], requires_grad=True)
+    neuron(x).sum().backward()
+    assert x.grad is not None and neuron.threshold.grad is not None
+    assert x.grad.tolist() == [[0.0, 1.0, 0.0]]
+    # d (count * V / T) / dV: 0 below, (1 - 1.2) / 4 inside, 4 / 4 above
+    assert float(neuron.threshold.grad) == pytest.approx(-0.05 + 1.0)
+
+
+def test_weights_in_training_are_int8_steps() -> None:
+    layer = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.Linear(4, 6))
+    quantise_weights(layer)
+    convolution: Any = layer[0]
+    steps = convolution.weight / (convolution.weight.abs().amax((1, 2, 3), keepdim=True) / 127)
+    assert torch.allclose(steps, steps.round(), atol=1e-3)
+
+
+def test_fan_outs_are_those_of_the_dense_convolutions() -> None:
+    network = NETWORKS["vgg11"](functools.partial(SpikeCount, 8), classes=10)
+    set_fan_outs(network, torch.zeros(1, 3, 32, 32))
+    fan_outs = [m.fan_out for m in network.modules() if isinstance(m, SpikeCount)]
+    assert fan_outs == [128 * 9, 256 * 9, 256 * 9, 512 * 9, 512 * 9, 512 * 9, 512 * 9, 0]
+
+
+def test_augmentation_keeps_shape_and_scale() -> None:
+    images = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
+    for cutout in (False, True):
+        changed = augment(images, cutout)
+        assert changed.shape == images.shape
+        assert changed.abs().max() <= normalise(images).abs().max()
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_exported_files_compute_what_was_trained(name: str) -> None:
+    network = quantised(name)
+    model = Exporter(network, quantised=True).model(metadata_of(name, [str(i) for i in range(10)], 8, (32, 32)))
+    images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    x = normalise(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (expected,) = session.run(None, {"input": x.numpy()})
+    quantise_weights(network)
+    with torch.no_grad():
+        trained = network(x).numpy()
+    assert relative_error(trained, expected) < 0.3  # counts at a rounding tie; a shortcut's weights in a shared unit
+    spiking = integrate(import_network(parse_onnx(model.SerializeToString())))
+    with Accelerator("kernel") as accelerator:
+        accelerator.load(spiking)
+        scores = spiking.scores(accelerator.infer(images))
+    assert relative_error(scores, expected) < 0.2

@@ -1,0 +1,239 @@
+"""Write a trained network as ONNX: the quantised one in QCDQ form (docs/onnx.md), its twin in plain float32."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from training.augment import MEAN, STD
+from training.networks import NETWORKS, ConvUnit, ResNet18
+from training.quantisers import WEIGHT_LEVELS, SpikeCount
+
+OPSET = 13
+IR_VERSION = 8
+FloatArray = npt.NDArray[np.float64]
+
+
+class _Graph:
+    """Nodes and initializers of a model that is being written."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        if all(tensor.name != name for tensor in self.initializers):
+            self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def node(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+
+def to_array(tensor: torch.Tensor) -> FloatArray:
+    """Return a tensor as float64."""
+    return tensor.detach().double().cpu().numpy()
+
+
+def norm_gain(unit: ConvUnit) -> FloatArray:
+    """Return the factor of a batch normalisation in evaluation mode, float64 [channels]."""
+    return to_array(unit.norm.weight) / np.sqrt(to_array(unit.norm.running_var) + unit.norm.eps)
+
+
+class Exporter:
+    """Writes one network; `quantised` chooses between QCDQ and float32."""
+
+    def __init__(self, network: nn.Module, quantised: bool) -> None:
+        self.network = network
+        self.quantised = quantised
+        self.graph = _Graph()
+        self.scales: dict[str, FloatArray] = {}  # of convolutions whose scale is not their own largest weight
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def weights(self, name: str, weight: FloatArray, scale: FloatArray) -> str:
+        """Return a weight: int8 behind DequantizeLinear, or float32 as it is."""
+        if not self.quantised:
+            return self.graph.constant(f"{name}.weight", weight.astype(np.float32))
+        spread = scale.reshape(-1, *[1] * (weight.ndim - 1)) if scale.ndim else scale
+        values = np.clip(np.rint(weight / spread), -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
+        inputs = [
+            self.graph.constant(f"{name}.weight", values),
+            self.graph.constant(f"{name}.scale", scale.astype(np.float32)),
+            self.graph.constant(f"{name}.zero", np.zeros(scale.shape, np.int8)),
+        ]
+        return self.graph.node("DequantizeLinear", f"{name}.dequantized", *inputs, axis=0)
+
+    def unit(self, name: str, unit: ConvUnit, source: str) -> str:
+        """Return what a convolution, its batch normalisation and its pooling compute."""
+        weight = to_array(unit.conv.weight)
+        scale = self.scales.get(name, own_scale(weight))
+        conv = self.graph.node(
+            "Conv",
+            f"{name}.conv",
+            source,
+            self.weights(f"{name}.conv", weight, scale),
+            kernel_shape=list(unit.conv.kernel_size),
+            strides=list(unit.conv.stride),
+            pads=list(unit.conv.padding) * 2,
+        )
+        norm = unit.norm
+        vectors = {
+            "gain": norm.weight, "bias": norm.bias, "mean": norm.running_mean, "variance": norm.running_var,
+        }  # fmt: skip
+        constants = [
+            self.graph.constant(f"{name}.norm.{key}", to_array(value).astype(np.float32))
+            for key, value in vectors.items()
+        ]
+        output = self.graph.node("BatchNormalization", f"{name}.norm", conv, *constants, epsilon=float(norm.eps))
+        if isinstance(unit.pool, nn.MaxPool2d):
+            return self.graph.node("MaxPool", f"{name}.pool", output, kernel_shape=[2, 2], strides=[2, 2])
+        return output
+
+    def fire(self, name: str, activation: nn.Module, current: str) -> str:
+        """Return spike counts times their step, or the rectified current in the float twin."""
+        if not isinstance(activation, SpikeCount):
+            return self.graph.node("Relu", name, current)
+        step = self.graph.constant(f"{name}.step", np.array(step_of(activation), np.float32))
+        zero = self.graph.constant("zero", np.array(0, np.uint8))
+        limit = self.graph.constant("timesteps", np.array(activation.timesteps, np.uint8))
+        counts = self.graph.node("QuantizeLinear", f"{name}.rounded", current, step, zero)
+        clipped = self.graph.node("Clip", f"{name}.count", counts, zero, limit)
+        return self.graph.node("DequantizeLinear", name, clipped, step, zero)
+
+    def classifier(self, source: str) -> str:
+        """Return the class scores; one scale for all classes makes integer scores comparable."""
+        linear: Any = self.network.classifier
+        weight = to_array(linear.weight)
+        scale = np.array(np.abs(weight).max() / WEIGHT_LEVELS)
+        bias = self.graph.constant("classifier.bias", to_array(linear.bias).astype(np.float32))
+        flat = self.graph.node("Flatten", "flatten", source)
+        return self.graph.node("Gemm", "scores", flat, self.weights("classifier", weight, scale), bias, transB=1)
+
+    # --- networks -----------------------------------------------------------------------------------------------------
+
+    def model(self, metadata: dict[str, str]) -> onnx.ModelProto:
+        """Return the checked model of the whole network."""
+        source = self._resnet18() if isinstance(self.network, ResNet18) else self._vgg11()
+        output = self.classifier(source)
+        classes = self.network.classifier.out_features  # type: ignore[union-attr]
+        height, width = json.loads(metadata["input_size"])
+        channels = len(json.loads(metadata["mean"]))
+        graph = helper.make_graph(
+            self.graph.nodes,
+            metadata["name"],
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", channels, height, width])],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", classes])],
+            self.graph.initializers,
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="pynq-snn training",
+        )
+        helper.set_model_props(model, metadata)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def _vgg11(self) -> str:
+        network: Any = self.network
+        value = "input"
+        for index, (unit, activation) in enumerate(zip(network.units, network.activations, strict=True)):
+            value = self.fire(f"layer{index}", activation, self.unit(f"layer{index}", unit, value))
+        return value
+
+    def _resnet18(self) -> str:
+        network: Any = self.network
+        value = self.fire("stem.spikes", network.stem_activation, self.unit("stem", network.stem, "input"))
+        step = network.stem_activation
+        for index, block in enumerate(network.blocks):
+            name = f"block{index}"
+            if self.quantised and isinstance(block.shortcut, ConvUnit):
+                self._share_unit(name, block, step_of(block.activation1), step_of(step))
+            inner = self.fire(f"{name}.spikes1", block.activation1, self.unit(f"{name}.unit1", block.unit1, value))
+            residual = self.unit(f"{name}.unit2", block.unit2, inner)
+            shortcut = value
+            if isinstance(block.shortcut, ConvUnit):
+                shortcut = self.unit(f"{name}.shortcut", block.shortcut, value)
+            summed = self.graph.node("Add", f"{name}.sum", residual, shortcut)
+            value, step = self.fire(f"{name}.spikes2", block.activation2, summed), block.activation2
+        return self.graph.node("GlobalAveragePool", "pooled", value)
+
+    def _share_unit(self, name: str, block: Any, step_main: float, step_shortcut: float) -> None:
+        """Choose scales by which both branches of a block count in the same unit (docs/numerics.md, section 6)."""
+        gains = [np.abs(norm_gain(block.unit2)) * step_main, np.abs(norm_gain(block.shortcut)) * step_shortcut]
+        own = [own_scale(to_array(block.unit2.conv.weight)), own_scale(to_array(block.shortcut.conv.weight))]
+        unit = np.maximum(gains[0] * own[0], gains[1] * own[1])
+        for part, gain, scale in zip(("unit2", "shortcut"), gains, own, strict=True):
+            self.scales[f"{name}.{part}"] = np.where(gain > 0, unit / np.where(gain > 0, gain, 1), scale)
+
+
+def own_scale(weight: FloatArray) -> FloatArray:
+    """Return the scale of each output channel, float64 [channels], that makes its largest weight 127."""
+    peak = np.abs(weight).reshape(len(weight), -1).max(axis=1)
+    return np.maximum(peak, 1e-8) / WEIGHT_LEVELS
+
+
+def step_of(activation: SpikeCount) -> float:
+    """Return what one spike count stands for: threshold / T."""
+    return float(activation.threshold.detach().abs().clamp_min(1e-3)) / activation.timesteps
+
+
+def metadata_of(name: str, labels: list[str], timesteps: int, size: tuple[int, int]) -> dict[str, str]:
+    """Return the metadata_props of a model (docs/onnx.md)."""
+    return {
+        "name": name,
+        "timesteps": str(timesteps),
+        "firing": "deferred",
+        "labels": json.dumps(labels),
+        "mean": json.dumps([value / 255 for value in MEAN]),
+        "std": json.dumps([STD / 255] * len(MEAN)),
+        "input_size": json.dumps(size),
+        "input": "pixels",
+        "reset": "soft",
+        "leak_shift": "0",
+        "initial_potential": "half",
+    }
+
+
+def load_float(name: str, checkpoint: Path, classes: int) -> nn.Module:
+    """Return the full-precision twin of a checkpoint, in evaluation mode."""
+    network = NETWORKS[name](classes=classes)
+    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["network"])
+    return network.eval()
+
+
+def load_quantised(name: str, checkpoint: Path, classes: int, timesteps: int) -> nn.Module:
+    """Return the quantised network of a checkpoint, in evaluation mode, with its weights not yet rounded."""
+    network = NETWORKS[name](functools.partial(SpikeCount, timesteps), classes=classes)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["network"]
+    plain = {key.replace("parametrizations.", "").replace(".original", ""): value for key, value in state.items()}
+    network.load_state_dict(plain)
+    return network.eval()
+
+
+def export_run(name: str, folder: Path) -> None:
+    """Write ``NAME.onnx`` and ``NAME-float.onnx`` from the checkpoints of a training run in `folder`."""
+    log = json.loads((folder / "quantised.json").read_text())
+    labels, size = log["classes"], tuple(log["size"])
+    timesteps = log["recipe"]["timesteps"]
+    metadata = metadata_of(name, labels, timesteps, size)
+    networks = {
+        f"{name}.onnx": (load_quantised(name, folder / "quantised.pt", len(labels), timesteps), True),
+        f"{name}-float.onnx": (load_float(name, folder / "float.pt", len(labels)), False),
+    }
+    for file, (network, quantised) in networks.items():
+        model = Exporter(network, quantised).model(metadata)
+        (folder / file).write_bytes(model.SerializeToString())
+        print(f"wrote {folder / file}")
