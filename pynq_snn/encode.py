@@ -99,8 +99,8 @@ def binary_planes(values: npt.NDArray[Any], planes: int) -> npt.NDArray[np.bool_
     return (values[None].astype(np.int64) >> shifts & 1).astype(np.bool_)
 
 
-def spike_counts(planes: npt.NDArray[np.bool_], coding: Coding) -> npt.NDArray[np.int64]:
-    """Return the number that each place of a map holds: bool [planes, ...] to int64 [...]."""
+def spike_counts(planes: npt.NDArray[np.bool_] | npt.NDArray[np.uint8], coding: Coding) -> npt.NDArray[np.int64]:
+    """Return the number that each place of a map holds: bool or uint8 of 0 and 1 [planes, ...] to int64 [...]."""
     if coding == Coding.TIMESTEPS:
         return planes.sum(axis=0, dtype=np.int64)
     weights = 1 << np.arange(len(planes) - 1, -1, -1, dtype=np.int64)
