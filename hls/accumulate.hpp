@@ -116,31 +116,40 @@ constexpr std::uint32_t ROWS_OF_PARTIAL_SUM = 256;
 
 constexpr unsigned UNGUESSED_SPIKES = 3;  // of a mask: at the firing rates of trained networks most masks have no more
 
+// A compiled package has to run on any processor of its architecture; on x86-64 with the GNU C library the loader picks
+// the variant of a function for the processor it finds.
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define SNN_VARIANTS __attribute__((target_clones("default", "avx2")))
+#else
+#define SNN_VARIANTS
+#endif
+
 struct RowList {
     std::uint16_t row[ROWS_OF_PARTIAL_SUM + 1];  // one more, which is written before it is known not to be there
     std::uint32_t count;
 };
 
-inline std::uint32_t field_of_partial_sum(const std::uint64_t* even, const std::uint64_t* odd, std::uint32_t lane)
+// A row as one vector of 64-bit words: a compiler that is left to find vectors of its own finds slow ones.
+typedef std::uint64_t RowVector __attribute__((vector_size(LANES)));
+
+inline std::uint32_t field_of_partial_sum(const RowVector& even, const RowVector& odd, std::uint32_t lane)
 {
-    const std::uint64_t* half = lane % 2 == 0 ? even : odd;
+    const RowVector& half = lane % 2 == 0 ? even : odd;
     return static_cast<std::uint32_t>(half[lane / WORD_BYTES] >> (16 * (lane % WORD_BYTES / 2))) & 0xffffu;
 }
 
 // Adds the listed rows and empties the list; returns how many there were.
-inline std::uint32_t add_listed_rows(RowList& list, const WeightRow* weights, LaneSums& sums)
+SNN_VARIANTS static std::uint32_t add_listed_rows(RowList& list, const WeightRow* weights, LaneSums& sums)
 {
     const std::uint32_t count = list.count;
-    std::uint64_t even[ROW_WORDS] = {};
-    std::uint64_t odd[ROW_WORDS] = {};
+    RowVector even = {};
+    RowVector odd = {};
     for (std::uint32_t i = 0; i < count; ++i) {
-        std::uint64_t words[ROW_WORDS];
-        std::memcpy(words, weights + list.row[i], sizeof words);
-        for (std::uint32_t k = 0; k < ROW_WORDS; ++k) {
-            const std::uint64_t word = words[k] ^ WEIGHT_OFFSETS;
-            even[k] += word & EVEN_LANES;
-            odd[k] += word >> 8 & EVEN_LANES;
-        }
+        RowVector row;
+        std::memcpy(&row, weights + list.row[i], sizeof row);
+        row ^= WEIGHT_OFFSETS;
+        even += row & EVEN_LANES;
+        odd += row >> 8 & EVEN_LANES;
     }
     for (std::uint32_t lane = 0; lane < LANES; ++lane) {
         sums.lane[lane] += field_of_partial_sum(even, odd, lane) - WEIGHT_OFFSET * count;
