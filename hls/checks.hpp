@@ -108,16 +108,13 @@ inline Outcome check_program(ReadPort program, Run& run, Header& header)
     if (failed(outcome)) {
         return outcome;
     }
-    if (!buffers_large_enough(run, header)) {
-        return {ErrorCode::BAD_SIZE, 0};
-    }
     if (header.field[HEADER_MAGIC] != PROGRAM_MAGIC) {
         return {ErrorCode::BAD_MAGIC, 0};
     }
     if (header.field[HEADER_VERSION] != LAYOUT_VERSION) {
         return {ErrorCode::BAD_VERSION, 0};
     }
-    if (!header_sizes_agree(header)) {
+    if (!header_sizes_agree(header) || !buffers_large_enough(run, header)) {
         return {ErrorCode::BAD_SIZE, 0};
     }
     return check_command_crc(program, run, header);

@@ -123,10 +123,13 @@ def test_the_unchanged_program_runs(device: SimulatedDevice, program: Program, i
         ("command_bytes", 0xFFFFFFC0, ErrorCode.BAD_SIZE),
         ("layer_count", 0, ErrorCode.BAD_SIZE),
         ("layer_count", 256, ErrorCode.BAD_SIZE),
+        ("tap_count", 0, ErrorCode.BAD_SIZE),
         ("tap_count", 0xFFFFFFFF, ErrorCode.BAD_SIZE),
         ("program_bytes", 0xFFFFFFFF, ErrorCode.BAD_SIZE),
+        ("input_bytes", 0, ErrorCode.BAD_SIZE),
         ("input_bytes", 0xFFFFFFFF, ErrorCode.BAD_SIZE),
         ("workspace_bytes", 0xFFFFFFFF, ErrorCode.BAD_SIZE),
+        ("output_bytes", 0, ErrorCode.BAD_SIZE),
         ("output_bytes", 0xFFFFFFC0, ErrorCode.BAD_SIZE),
         ("command_crc", 12345, ErrorCode.BAD_CHECKSUM),
     ],
@@ -161,6 +164,16 @@ def test_buffers_that_are_too_small(
     bench = Bench(device, program)
     assert bench.run(program.data, inputs, **registers)[0] == ErrorCode.BAD_SIZE
     assert bench.run(program.data, inputs)[0] == ErrorCode.NONE
+
+
+def test_an_unknown_version_is_named_before_its_sizes_are_believed(
+    device: SimulatedDevice, program: Program, inputs: np.ndarray
+) -> None:
+    bench = Bench(device, program)
+    data = program.data.copy()
+    index = [declared.name for declared in layout.HEADER_FIELDS].index("version")
+    data[4 * index] += 1
+    assert bench.run(data, inputs, workspace_bytes=0)[0] == ErrorCode.BAD_VERSION
 
 
 def test_addresses_outside_the_memory(device: SimulatedDevice, program: Program, inputs: np.ndarray) -> None:

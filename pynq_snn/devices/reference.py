@@ -107,6 +107,7 @@ class ReferenceDevice(SimulatedDevice):
         counters = layers * layout.COUNTER_RECORD_BYTES
         good = (
             1 <= layers <= layout.MAX_LAYERS
+            and min(header["tap_count"], header["input_bytes"], header["output_bytes"]) >= 1
             and command_bytes % layout.ALIGNMENT == 0
             and needed <= command_bytes <= header["program_bytes"] <= self.windows[Region.PROGRAM].nbytes
             and header["output_bytes"] % layout.ALIGNMENT == 0
