@@ -75,9 +75,9 @@ def test_fan_outs_are_those_of_the_dense_convolutions() -> None:
 
 def test_augmentation_keeps_shape_and_scale() -> None:
     images = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
-    for cutout in (False, True):
-        changed = augment(images, cutout)
-        assert changed.shape == images.shape
+    for cutout, small, size in ((False, False, 32), (True, False, 32), (True, True, 24)):
+        changed = augment(images, cutout, small)
+        assert changed.shape == (6, 3, size, size)
         assert changed.abs().max() <= normalise(images).abs().max()
 
 
