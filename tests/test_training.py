@@ -85,6 +85,7 @@ def test_augmentation_keeps_shape_and_scale() -> None:
 def test_exported_files_compute_what_was_trained(name: str) -> None:
     network = quantised(name)
     model = Exporter(network, quantised=True).model(metadata_of(name, [str(i) for i in range(10)], 8, (32, 32)))
+    assert not [t.name for t in model.graph.initializer if t.name.endswith(".step") and t.dims]  # one step per layer
     images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
     x = normalise(torch.from_numpy(images.transpose(0, 3, 1, 2)))
     session = onnxruntime.InferenceSession(model.SerializeToString())
