@@ -1,4 +1,4 @@
-"""NIR's definition of a feed-forward graph, evaluated in float64, and small graphs to evaluate.
+"""NIR's definition of a feed-forward graph, evaluated in float64, small graphs to evaluate, and runs of converted ones.
 
 Written from the equations of the NIR primitives (https://neuroir.org/docs/primitives.html), discretised by forward
 Euler; it shares nothing with the conversion that it checks.
@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pynq_snn.accelerator import Accelerator
+from pynq_snn.network import Network
+from tests.networks import to_events
 
 DT = 1e-4
 
@@ -142,3 +146,21 @@ def write(graph: Any, path: Path) -> Path:
 
     nir.write(path, graph)
     return path
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def random_spikes(timesteps: int, shape: Sequence[int], seed: int, rate: float = 0.4) -> np.ndarray:
+    """Return bool [T, C, H, W]."""
+    return np.random.default_rng(seed).random((timesteps, *shape)) < rate
+
+
+def run(file: Path, spikes: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return each layer's spikes, bool [T, C, H, W] by the name of its weights, and the class scores."""
+    network = Network.from_onnx(file)
+    with Accelerator("reference") as accelerator:
+        accelerator.load(network, keep_maps=True)
+        logits = accelerator.infer_events(to_events(spikes))
+        maps = {layer.name: accelerator.spike_map(layer.name)[: len(spikes)] for layer in network.layers[:-1]}
+    return maps, network.scores(logits)

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
-from pynq_snn.accelerator import Accelerator
-from pynq_snn.errors import ConversionWarning, ModelError
-from pynq_snn.importer import import_network
-from pynq_snn.network import Network
-from pynq_snn.nir_import import convert_nir, read_nir
-from tests.networks import to_events
+from pynq_snn.nir_import import convert_nir
 from tests.nir_reference import (
-    DT, chain, conv, evaluate, flatten, integers, neuron, pool, write,
+    chain,
+    conv,
+    evaluate,
+    flatten,
+    integers,
+    neuron,
+    pool,
+    random_spikes,
+    run,
+    write,
 )  # fmt: skip
 
 nir = pytest.importorskip("nir", reason="NIR files need the nir package: pip install 'pynq-snn[nir]'")
 
 T = 8
 SHAPE = (2, 6, 6)
-
-
-def random_spikes(seed: int, shape: tuple[int, ...] = SHAPE, rate: float = 0.4) -> np.ndarray:
-    return np.random.default_rng(seed).random((T, *shape)) < rate
-
-
-def run(file: Path, spikes: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return each layer's spikes, bool [T, C, H, W] by the name of its weights, and the class scores."""
-    network = Network.from_onnx(file)
-    with Accelerator("reference") as accelerator:
-        accelerator.load(network, keep_maps=True)
-        logits = accelerator.infer_events(to_events(spikes))
-        maps = {layer.name: accelerator.spike_map(layer.name)[:T] for layer in network.layers[:-1]}
-    return maps, network.scores(logits)
 
 
 def convolutional(bias: bool = False, sums: bool = False, **settings: Any) -> Any:
@@ -83,14 +70,14 @@ def assert_equal(graph: Any, file: Path, spikes: np.ndarray, pairs: dict[str, st
 @pytest.mark.parametrize("leak", [0.0, 0.5, 0.125])
 def test_spikes_equal_the_definition(tmp_path: Path, leak: float, soft: bool, at: bool, seed: int) -> None:
     graph = convolutional(leak=leak)
-    options = {"reset": "soft" if soft else "hard", "fires": "at" if at else "above"}
+    options: dict[str, Any] = {"reset": "soft" if soft else "hard", "fires": "at" if at else "above"}
     report = convert_nir(write(graph, tmp_path / "net.nir"), tmp_path / "net.onnx", timesteps=T, **options)
     assert set(report.weight_errors.values()) == {0.0}
-    assert_equal(graph, tmp_path / "net.onnx", random_spikes(seed), PAIRS, soft=soft, at=at)
+    assert_equal(graph, tmp_path / "net.onnx", random_spikes(T, SHAPE, seed), PAIRS, soft=soft, at=at)
 
 
 @pytest.mark.parametrize("settings", [{"bias": True}, {"sums": True}, {"bias": True, "sums": True, "leak": 0.25}])
 def test_biases_and_sum_pooling(tmp_path: Path, settings: dict[str, Any]) -> None:
     graph = convolutional(**settings)
     convert_nir(write(graph, tmp_path / "net.nir"), tmp_path / "net.onnx", timesteps=T)
-    assert_equal(graph, tmp_path / "net.onnx", random_spikes(5), PAIRS)
+    assert_equal(graph, tmp_path / "net.onnx", random_spikes(T, SHAPE, 5), PAIRS)

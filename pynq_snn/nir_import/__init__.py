@@ -219,8 +219,8 @@ def _warn(layers: Sequence[NirLayer], timesteps: int, reset: str, leak_shift: in
     notes = [note for layer in layers if layer.neuron is not None for note in layer.neuron.notes]
     if reset == "soft" and leak_shift:
         notes.append(
-            "soft reset with a leak: the threshold is subtracted before the leak, as in NIR, SpikingJelly, and snnTorch "
-            "with reset_delay=False; snnTorch's delayed reset subtracts it behind the leak and differs"
+            "soft reset with a leak: the threshold is subtracted before the next leak, as SpikingJelly does; snnTorch's "
+            "delayed reset subtracts it behind the leak and differs"
         )
     for layer in layers:
         neuron = layer.neuron
@@ -230,8 +230,8 @@ def _warn(layers: Sequence[NirLayer], timesteps: int, reset: str, leak_shift: in
         drive = neuron.gain * (rows.clip(min=0).sum(axis=1) + layer.bias)
         if (timesteps * drive < neuron.threshold).all():
             notes.append(
-                f"{neuron.name} can never fire within T = {timesteps} steps of dt = {dt:g} s, even if all its inputs do; "
-                "give the dt that the network was exported with, or more timesteps"
+                f"{neuron.name} can never fire within T = {timesteps} steps of dt = {dt:g} s, even if all its inputs "
+                "do; give the dt that the network was exported with, or more timesteps"
             )
     for note in notes:
         _note(note)

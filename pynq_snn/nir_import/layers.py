@@ -144,9 +144,7 @@ class _Reader:
         if weights.ndim != 4 or weights.shape[2] != weights.shape[3]:
             raise Refused(f"{name}: kernel {list(weights.shape)} is not square; use [out, in, k, k]")
         if len(self.shape) != 3:
-            raise Refused(
-                f"{name}: reads a vector of {self.shape[0]}; convolutions read maps, so put it before Flatten"
-            )
+            raise Refused(f"{name}: reads a vector of {self.shape[0]}; put it before Flatten")
         groups = int(_array(name, node, "groups").reshape(-1)[0])
         if groups != 1:
             raise Refused(f"{name}: groups = {groups} is not supported; use a convolution without groups")
