@@ -89,15 +89,15 @@ def _neurons(node: Any, currents: np.ndarray, soft: bool, at: bool, dt: float) -
 # --- graphs -----------------------------------------------------------------------------------------------------------
 
 
-def chain(input_shape: Sequence[int], *nodes: Any, edges: Sequence[tuple[str, str]] = ()) -> Any:
+def chain(input_shape: Sequence[int], *nodes: Any, edges: Sequence[tuple[str, str]] = (), outputs: int = 1) -> Any:
     """Return a graph of named (name, node) pairs in a row, between Input and Output, plus further edges.
 
-    The shapes that Conv2d, Flatten and Output declare are wrong, because the conversion works out its own.
+    The shapes that Conv2d, Flatten and (but for `outputs`) Output declare are wrong; the conversion works out its own.
     """
     import nir
 
     names = ["input", *(name for name, _ in nodes), "output"]
-    placed = {"input": nir.Input(np.array(input_shape)), **dict(nodes), "output": nir.Output(np.array([1]))}
+    placed = {"input": nir.Input(np.array(input_shape)), **dict(nodes), "output": nir.Output(np.array([outputs]))}
     links = [*zip(names[:-1], names[1:], strict=True), *edges]
     return nir.NIRGraph(nodes=placed, edges=links, type_check=False)
 

@@ -126,7 +126,7 @@ def convert_nir(
         if labels is not None and len(labels) != classes:
             raise Refused(f"has {classes} outputs but there are {len(labels)} labels; give one for each")
     except Refused as refused:
-        raise ModelError(f"{source}: {refused}") from refused
+        raise ModelError(f"{source}: {' '.join(str(refused).split())}") from refused
     _warn(layers, timesteps, reset, leak_shift, dt)
     if reset == "soft" and fires == "above" and leak_shift > layout.MAX_FRACTION_BITS:
         # Lowering the potential by 2^leak_shift of its units would cost more than a weight step
@@ -219,8 +219,8 @@ def _warn(layers: Sequence[NirLayer], timesteps: int, reset: str, leak_shift: in
     notes = [note for layer in layers if layer.neuron is not None for note in layer.neuron.notes]
     if reset == "soft" and leak_shift:
         notes.append(
-            "soft reset with a leak: the threshold is subtracted before the next leak, as SpikingJelly does; snnTorch's "
-            "delayed reset subtracts it behind the leak and differs"
+            "soft reset with a leak: the threshold is subtracted before the next leak, as in SpikingJelly; the delayed "
+            "reset of snnTorch subtracts it behind the leak and differs"
         )
     for layer in layers:
         neuron = layer.neuron

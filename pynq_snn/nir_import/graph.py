@@ -30,13 +30,12 @@ class Chain:
     ----------
     nodes : tuple of (name, node)
         Nodes of the nir package.
-    input_shape, output_shape : tuple of int
-        As the file's Input and Output nodes declare them, without batch and time; the latter is empty if it does not.
+    input_shape : tuple of int
+        As the file's Input node declares it, without a batch of one: [C, H, W] or [N], or empty if it does not.
     """
 
     nodes: tuple[tuple[str, Any], ...]
     input_shape: Shape
-    output_shape: Shape
 
 
 def read_graph(path: Path) -> Any:
@@ -54,23 +53,24 @@ def read_graph(path: Path) -> Any:
         raise ModelError(f"{INSTALL} ({error})") from error
     try:
         with h5py.File(path, "r") as file:
-            _check_size(file, h5py)
+            size = _array_bytes(file, h5py)
+        if size > MAX_BYTES:
+            raise Refused(f"holds {size:,} bytes of arrays; at most {MAX_BYTES:,} can be converted")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of nir and h5py about their own future
             graph = nir.read(path, type_check=False)
-    except OSError as error:
-        reason = "is not there" if not path.exists() else f"cannot be read as HDF5: {error}"
-        raise Refused(f"{reason}; check the path, or export the network to NIR again") from error
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
-        # What the nir package raises for groups that it does not expect
-        raise Refused(f"is not a NIR graph ({type(error).__name__}: {error}); export the network again") from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise Refused(f"holds a single {type(graph).__name__} node; export a whole network with Input and Output")
+    except Refused:
+        raise
+    except FileNotFoundError as error:
+        raise Refused("is not there; check the path") from error
+    except Exception as error:  # a damaged file makes HDF5 and the nir package raise whatever comes first
+        reason = "it is a folder" if path.is_dir() else f"{type(error).__name__}: {error}"
+        raise Refused(f"is not a NIR graph ({reason}); check the path, or export the network again") from error
     return graph
 
 
-def _check_size(file: Any, h5py: Any) -> None:
-    """Refuse a file before its arrays are unpacked; a few compressed bytes may stand for many."""
+def _array_bytes(file: Any, h5py: Any) -> int:
+    """Return the bytes of all arrays once they are unpacked; a few compressed bytes may stand for many."""
     sizes: list[int] = []
 
     def collect(_: str, item: Any) -> None:
@@ -78,8 +78,7 @@ def _check_size(file: Any, h5py: Any) -> None:
             sizes.append(item.nbytes)
 
     file.visititems(collect)
-    if sum(sizes) > MAX_BYTES:
-        raise Refused(f"holds {sum(sizes):,} bytes of arrays; at most {MAX_BYTES:,} can be converted")
+    return sum(sizes)
 
 
 def order(graph: Any) -> Chain:
@@ -119,8 +118,7 @@ def order(graph: Any) -> Chain:
     lost = sorted(set(nodes) - {start, *path})
     if lost:
         raise Refused(f"nodes {', '.join(lost)} do not lie between Input and Output; remove them")
-    shapes = [_shape(nodes[start].input_type, start), _shape(nodes[end].output_type, end)]
-    return Chain(tuple((name, nodes[name]) for name in path[:-1]), shapes[0], shapes[1])
+    return Chain(tuple((name, nodes[name]) for name in path[:-1]), _input_shape(nodes[start].input_type, start))
 
 
 def _edges(graph: Any, nodes: dict[str, Any]) -> list[tuple[str, str]]:
@@ -167,11 +165,14 @@ def _check_acyclic(after: dict[str, list[str]]) -> None:
         left = {name: targets for name, targets in left.items() if name not in ends}
 
 
-def _shape(types: Any, name: str) -> Shape:
+def _input_shape(types: Any, name: str) -> Shape:
     value = next(iter(types.values())) if isinstance(types, dict) and types else None
     if value is None:
         return ()
     sides: npt.NDArray[Any] = np.asarray(value).reshape(-1)
-    if sides.dtype.kind not in "iuf" or not all(side == int(side) > 0 for side in sides.tolist()):
+    if sides.dtype.kind not in "iuf" or not all(side >= 1 and side == side // 1 for side in sides.tolist()):
         raise Refused(f"node {name} has shape {sides.tolist()}; expected whole numbers above 0")
-    return tuple(int(side) for side in sides)
+    shape = tuple(int(side) for side in sides)
+    if len(shape) in (2, 4) and shape[0] == 1:
+        return shape[1:]
+    return (1, *shape) if len(shape) == 2 else shape
