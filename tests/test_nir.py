@@ -319,7 +319,7 @@ REFUSALS = {
     "infinite threshold": (lambda: small(neuron((3,), threshold=np.inf)), "is inf; it must be above 0"),
     "neuron shape": (lambda: small(neuron((4,))), "has shape [4] but the neurons form [3]"),
     "per neuron": (
-        lambda: chain(SHAPE, ("conv", conv(integers(1, 3, 2, 3, 3))), ("a", neuron((3, 6, 6), threshold=np.eye(6) + 1))),
+        lambda: chain(SHAPE, ("conv", conv(integers(1, 3, 2, 3, 3))), ("a", neuron((6, 6), threshold=np.eye(6) + 1))),
         "differs between neurons of one channel (1 to 2)",
     ),
     "weights": (lambda: small(weights=nir.Linear(integers(1, 3, 6) * np.nan)), "hold NaN"),
