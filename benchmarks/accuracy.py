@@ -1,6 +1,6 @@
 """Accuracy of the shipped models on a test set: full precision, quantised, and spiking under both firing orders.
 
-    python -m benchmarks.accuracy --data CIFAR10 [--float vgg11=runs/vgg11/vgg11-float.onnx] [--curve]
+    python -m benchmarks.accuracy --data CIFAR10 [--float vgg11=runs/vgg11/vgg11-float.onnx] [--curve COUNT]
 
 Writes benchmarks/accuracy.json. Every picture whose class differs between the quantised network (onnxruntime) and the
 spiking one (deferred firing, kernel device) is followed to the first spike count that differs: there the quantised
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="test pictures, as for pynq-snn eval")
     parser.add_argument("--float", action="append", default=[], metavar="MODEL=FILE", help="full-precision twin")
     parser.add_argument("--count", type=int, help="first pictures only")
-    parser.add_argument("--curve", action="store_true", help=f"also at T in {CURVE_TIMESTEPS}")
+    parser.add_argument("--curve", type=int, metavar="COUNT", help=f"also T in {CURVE_TIMESTEPS}, first COUNT pictures")
     parser.add_argument("--out", type=Path, default=results.FOLDER / "accuracy.json")
     arguments = parser.parse_args()
     twins = {name: Path(file) for name, _, file in (entry.partition("=") for entry in arguments.float)}
@@ -55,10 +55,12 @@ def main() -> None:
     }
     for name in arguments.models or shipped_models():
         figures["models"][name] = measure(name, twins.get(name), dataset, arguments.curve)
-        results.write(arguments.out, "python -m benchmarks.accuracy --data CIFAR10 --float MODEL=FILE --curve", figures)
+        results.write(
+            arguments.out, "python -m benchmarks.accuracy --data CIFAR10 --float MODEL=FILE --curve 1000", figures
+        )
 
 
-def measure(name: str, twin: Path | None, dataset: Dataset, curve: bool) -> dict[str, Any]:
+def measure(name: str, twin: Path | None, dataset: Dataset, curve: int | None) -> dict[str, Any]:
     """Return all figures of one model."""
     path = find_model(name)
     network = Network.from_onnx(path)
@@ -69,14 +71,23 @@ def measure(name: str, twin: Path | None, dataset: Dataset, curve: bool) -> dict
         full = onnx_classes(twin, network, dataset, "full precision")
         figures["full_precision"] = {"accuracy": accuracy(full, labels), "sha256": results.sha256(twin)}
     figures["quantised"] = {"accuracy": accuracy(quantised, labels), "with": f"onnxruntime {onnxruntime.__version__}"}
-    timesteps = sorted({*CURVE_TIMESTEPS, network.timesteps} if curve else {network.timesteps})
-    figures["spiking"] = {}
+    steps = network.timesteps
+    figures["spiking"], found = {}, {}
     for firing in ("deferred", "stepwise"):
-        for steps in timesteps:
-            figures["spiking"][f"{firing} T={steps}"], found = spiking(path, steps, firing, dataset, labels)
-            if firing == "deferred" and steps == network.timesteps:
-                differing = np.flatnonzero(found != quantised)
-                figures["disagreements"] = [explain(path, dataset, int(i), quantised[i], found[i]) for i in differing]
+        figures["spiking"][f"{firing} T={steps}"], found[firing] = spiking(path, steps, firing, dataset, labels)
+    differing = np.flatnonzero(found["deferred"] != quantised)
+    figures["disagreements"] = [explain(path, dataset, int(i), quantised[i], found["deferred"][i]) for i in differing]
+    if curve:
+        figures["curve"] = measure_curve(path, dataset.first(curve), labels[:curve])
+    return figures
+
+
+def measure_curve(path: Path, dataset: Dataset, labels: Classes) -> dict[str, Any]:
+    """Return accuracy and operations by timesteps, under both firing orders."""
+    figures: dict[str, Any] = {"count": len(dataset), "timesteps": CURVE_TIMESTEPS}
+    for firing in ("deferred", "stepwise"):
+        points = [spiking(path, steps, firing, dataset, labels)[0] for steps in CURVE_TIMESTEPS]
+        figures[firing] = {key: [p[key] for p in points] for key in ("accuracy", "synaptic_operations_per_image")}
     return figures
 
 

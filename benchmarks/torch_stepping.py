@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from pynq_snn.network import INPUT, NO_POOLING, Branch, Layer, Network
+from pynq_snn.network import INPUT, NO_POOLING, Branch, Layer, MaxPooling, Network
 
 
 class TorchNetwork:
@@ -48,10 +48,7 @@ class TorchNetwork:
         spikes = {INPUT: pixels}
         for number, layer in enumerate(self.network.layers):
             if layer.max_pooling is not None:
-                pooling = layer.max_pooling
-                spikes[number] = functional.max_pool2d(
-                    spikes[layer.max_pooling_source], pooling.window, pooling.stride, pooling.padding
-                )
+                spikes[number] = _max_pool(layer.max_pooling, spikes[layer.max_pooling_source])
                 continue
             current = self._current(number, layer, spikes)
             initial, bias, threshold, _ = self.vectors[number]
@@ -88,3 +85,8 @@ class TorchNetwork:
             potential = potential - spike * threshold
             fired.append(spike)
         return torch.stack(fired).float()
+
+
+def _max_pool(pooling: MaxPooling, spikes: torch.Tensor) -> torch.Tensor:
+    running = functional.max_pool2d(spikes.cumsum(dim=0), pooling.window, pooling.stride, pooling.padding)
+    return torch.diff(running, dim=0, prepend=torch.zeros_like(running[:1]))

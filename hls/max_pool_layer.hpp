@@ -1,4 +1,4 @@
-// Max pooling of spikes: the OR of the masks at the taps, or the maximum of the numbers whose bits the planes are.
+// Max pooling: of spike trains the one whose running count is the largest, of numbers in bit planes the largest.
 #ifndef SNN_MAX_POOL_LAYER_HPP
 #define SNN_MAX_POOL_LAYER_HPP
 
@@ -14,6 +14,9 @@
 
 namespace snn {
 
+constexpr unsigned LEAD_BITS = 7;  // -MAX_PLANES to MAX_PLANES
+static_assert(MAX_PLANES < 1u << (LEAD_BITS - 1), "a lead must fit its bits");
+
 // Which of two numbers is larger, channel by channel, as far as their planes have shown, most significant first.
 struct Comparison {
     std::uint32_t kept_is_larger = 0;
@@ -27,6 +30,46 @@ inline std::uint32_t larger_plane(std::uint32_t kept, std::uint32_t seen, Compar
     comparison.kept_is_larger |= decides & kept;
     comparison.seen_is_larger |= decides & seen;
     return (kept & ~comparison.seen_is_larger) | (seen & comparison.seen_is_larger);
+}
+
+// How many spikes the train seen is ahead of the train kept, channel by channel: two's complement, one word a bit.
+struct Lead {
+    std::uint32_t bit[LEAD_BITS] = {};
+};
+
+inline void count_lead(std::uint32_t kept, std::uint32_t seen, Lead& lead)
+{
+    std::uint32_t carry = seen & ~kept;
+    std::uint32_t borrow = kept & ~seen;
+bits:
+    for (unsigned i = 0; i < LEAD_BITS; ++i) {
+#pragma HLS UNROLL
+        const std::uint32_t old = lead.bit[i];
+        lead.bit[i] = old ^ (carry | borrow);
+        carry &= old;
+        borrow &= ~old;
+    }
+}
+
+// The next plane of the train whose running count is the larger of two: the leader's spike, or any spike where none leads.
+inline std::uint32_t leading_plane(std::uint32_t kept, std::uint32_t seen, Lead& lead)
+{
+    const std::uint32_t kept_leads = lead.bit[LEAD_BITS - 1];
+    std::uint32_t differs = 0;
+bits:
+    for (unsigned i = 0; i < LEAD_BITS; ++i) {
+#pragma HLS UNROLL
+        differs |= lead.bit[i];
+    }
+    count_lead(kept, seen, lead);
+    return (seen & ~kept_leads) | (kept & (kept_leads | ~differs));
+}
+
+inline std::uint64_t leading_pair(std::uint64_t kept, std::uint64_t seen, Lead& lead)
+{
+    const std::uint64_t earlier = leading_plane(earlier_plane(kept), earlier_plane(seen), lead);
+    const std::uint64_t later = leading_plane(later_plane(kept), later_plane(seen), lead);
+    return later << 32 | earlier;
 }
 
 inline std::uint64_t larger_pair(std::uint64_t kept, std::uint64_t seen, Comparison& comparison)
@@ -58,6 +101,7 @@ taps:
             continue;
         }
         Comparison comparison;
+        Lead lead;
     pairs:
         for (std::uint32_t pair = 0; pair < reader.place_words; ++pair) {
 #pragma HLS PIPELINE II=1
@@ -66,8 +110,8 @@ taps:
             if (failed(read)) {
                 return read;
             }
-            words[pair] =
-                layer.input_coding == Coding::BINARY ? larger_pair(words[pair], word, comparison) : words[pair] | word;
+            words[pair] = layer.input_coding == Coding::BINARY ? larger_pair(words[pair], word, comparison)
+                                                               : leading_pair(words[pair], word, lead);
         }
         cycles.compute += reader.place_words;
     }

@@ -81,7 +81,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class MaxPooling:
-    """Max pooling of spikes: an OR of spike trains under stepwise firing, a maximum of counts under deferred firing."""
+    """Max pooling: the spike train of the largest running count, under deferred firing the largest count."""
 
     window: int
     stride: int
@@ -353,10 +353,6 @@ def _check_options(trained: TrainedNetwork, timesteps: int, firing: str) -> None
     if firing == "deferred" and (trained.hard_reset or trained.leak_shift):
         kind = "hard reset" if trained.hard_reset else "a leak"
         raise ProgramError(f"{trained.name}: deferred firing has no meaning with {kind}; use --firing stepwise")
-    if firing == "stepwise" and any(layer.max_pooling for layer in trained.layers):
-        name = next(layer.name for layer in trained.layers if layer.max_pooling)
-        message = f"{name}: max pooling as an OR of spikes is only approximate under stepwise firing; use deferred"
-        warnings.warn(message, ConversionWarning, stacklevel=4)
 
 
 class _Integrator:

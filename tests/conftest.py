@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pynq_snn.models import DEFAULT_MODEL, shipped_models
 from tests.networks import NetworkBuilder
 from tests.onnx_models import save, to_onnx
 
@@ -48,9 +49,4 @@ def cifar10_folder() -> Path:
 @pytest.fixture(scope="session")
 def shipped_model() -> Path:
     """Return the path of the default model."""
-    from pynq_snn.models import DEFAULT_MODEL, shipped_models
-
-    path = shipped_models().get(DEFAULT_MODEL)
-    if path is None:
-        pytest.skip(f"models/{DEFAULT_MODEL}.onnx is not there yet")
-    return path
+    return shipped_models()[DEFAULT_MODEL]

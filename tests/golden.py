@@ -89,14 +89,15 @@ def _max_pool(layer: Layer, steps: Values) -> Values:
     pooling = layer.max_pooling
     assert pooling is not None
     margin = pooling.padding
-    padded = np.pad(steps, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
+    running = steps.cumsum(axis=0)  # spikes up to each timestep; of numbers, the number
+    padded = np.pad(running, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
     _, rows, columns = layer.output_shape
     out = np.zeros((*steps.shape[:2], rows, columns), np.int64)
     for y in range(rows):
         for x in range(columns):
             top, left = y * pooling.stride, x * pooling.stride
             out[:, :, y, x] = padded[:, :, top : top + pooling.window, left : left + pooling.window].max(axis=(2, 3))
-    return out
+    return np.diff(out, axis=0, prepend=0)
 
 
 def _fire(network: Network, layer: Layer, current: Values) -> Values:

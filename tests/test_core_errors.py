@@ -186,7 +186,7 @@ def test_addresses_outside_the_memory(device: SimulatedDevice, program: Program,
 
 
 def unused(program: Program, layer: int, name: str) -> bool:
-    """Whether a layer ignores a field: weights of an OR layer, the place of a second source that is not there."""
+    """Whether a layer ignores a field: weights of max pooling, the place of a second source that is not there."""
     sources = program.network.layers[layer].sources
     return (name == "weight_offset" and program.network.layers[layer].kind == "max_pool") or (
         name.startswith("source1_") and len(sources) == 1

@@ -381,11 +381,6 @@ def test_a_max_pool_before_the_activation_comes_after_it() -> None:
 # --- from trained to integers --------------------------------------------------------------------------------------
 
 
-def test_stepwise_max_pooling_warns() -> None:
-    with pytest.warns(ConversionWarning, match="only approximate under stepwise firing"):
-        integrate(EXAMPLES["max_pooled"](), firing="stepwise")
-
-
 def test_std_that_differs_between_channels_warns_and_stays_close() -> None:
     trained = plain()
     uneven = dataclasses.replace(trained, std=(0.25, 0.2, 0.3))

@@ -75,9 +75,9 @@ def test_fan_outs_are_those_of_the_dense_convolutions() -> None:
 
 def test_augmentation_keeps_shape_and_scale() -> None:
     images = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
-    for cutout in (False, True):
-        changed = augment(images, cutout)
-        assert changed.shape == images.shape
+    for cutout, small, size in ((False, False, 32), (True, False, 32), (True, True, 24)):
+        changed = augment(images, cutout, small)
+        assert changed.shape == (6, 3, size, size)
         assert changed.abs().max() <= normalise(images).abs().max()
 
 
@@ -85,6 +85,7 @@ def test_augmentation_keeps_shape_and_scale() -> None:
 def test_exported_files_compute_what_was_trained(name: str) -> None:
     network = quantised(name)
     model = Exporter(network, quantised=True).model(metadata_of(name, [str(i) for i in range(10)], 8, (32, 32)))
+    assert not [t.name for t in model.graph.initializer if t.name.endswith(".step") and t.dims]  # one step per layer
     images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
     x = normalise(torch.from_numpy(images.transpose(0, 3, 1, 2)))
     session = onnxruntime.InferenceSession(model.SerializeToString())

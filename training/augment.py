@@ -12,6 +12,7 @@ STD = 64
 
 CROP_MARGIN = 4
 CUTOUT_SIZE = 8
+SMALL_CROP = 24  # of 32 pixels: 0.56 of the work
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
@@ -20,22 +21,27 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     return (images.float() - mean) / STD
 
 
-def augment(images: torch.Tensor, cutout: bool) -> torch.Tensor:
+def augment(images: torch.Tensor, cutout: bool, small: bool = False) -> torch.Tensor:
     """Normalise a batch and apply a random crop and flip, and perhaps a cut-out, to each picture.
 
     Parameters
     ----------
     images : uint8 [N, 3, H, W]
+    small : bool
+        Crop to SMALL_CROP pixels instead of the pictures' own size.
 
     Returns
     -------
-    float32 [N, 3, H, W]
+    float32 [N, 3, H, W], or of SMALL_CROP rows and columns
     """
     count, _, height, width = images.shape
     device = images.device
     padded = functional.pad(normalise(images), [CROP_MARGIN] * 4, mode="reflect")
-    rows = torch.randint(0, 2 * CROP_MARGIN + 1, (count, 1)).to(device) + torch.arange(height, device=device)
-    columns = torch.randint(0, 2 * CROP_MARGIN + 1, (count, 1)).to(device) + torch.arange(width, device=device)
+    if small:
+        height, width = min(height, SMALL_CROP), min(width, SMALL_CROP)
+    tops = torch.randint(0, padded.shape[2] - height + 1, (count, 1)).to(device)
+    lefts = torch.randint(0, padded.shape[3] - width + 1, (count, 1)).to(device)
+    rows, columns = tops + torch.arange(height, device=device), lefts + torch.arange(width, device=device)
     flipped = torch.rand(count, 1).to(device) < 0.5
     columns = torch.where(flipped, columns.flip(1), columns)
     picture = torch.arange(count, device=device)[:, None, None]

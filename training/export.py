@@ -32,7 +32,7 @@ class _Graph:
 
     def constant(self, name: str, value: npt.NDArray[Any]) -> str:
         if all(tensor.name != name for tensor in self.initializers):
-            self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+            self.initializers.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def node(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:

@@ -1,8 +1,9 @@
 """VGG-11 and ResNet-18 in their CIFAR forms, in an order that a spiking accelerator can run exactly.
 
 Max pooling stands before the activation, where it computes the same as behind it and is cheaper to train. On the
-accelerator it is an OR of spike trains (docs/design.md says why max and not average). The activation is a parameter:
-ReLU gives the full-precision twin, `training.quantisers.SpikeCount` the quantised network; nothing else differs.
+accelerator it is the largest of the spike counts (docs/design.md says why max and not average). The activation is a
+parameter: ReLU gives the full-precision twin, `training.quantisers.SpikeCount` the quantised network; nothing else
+differs.
 """
 
 from __future__ import annotations

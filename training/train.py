@@ -43,6 +43,7 @@ class Recipe:
     timesteps: int = 8
     synops_weight: float = 0.0
     cutout: bool = False
+    small_epochs: int = 0
     seed: int = 1
     start: str = ""
 
@@ -113,6 +114,7 @@ def train_epoch(
     images: torch.Tensor,
     labels: torch.Tensor,
     title: str,
+    small: bool,
 ) -> float:
     """One pass over the training pictures; returns the mean loss."""
     network.train()
@@ -122,7 +124,7 @@ def train_epoch(
     steps = len(images) // recipe.batch
     for step in tqdm(range(steps), desc=title, mininterval=5):
         chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
-        x = augment(images[chosen], recipe.cutout).to(memory_format=torch.channels_last)
+        x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16):
             logits = network(x)
         loss = nn.functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.label_smoothing)
@@ -178,7 +180,8 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     for epoch in range(len(log["epochs"]), recipe.epochs):
         start = time.perf_counter()
         title = f"{recipe.network} {recipe.stage} {epoch + 1}/{recipe.epochs}"
-        loss = train_epoch(network, optimiser, schedule, recipe, images, labels, title)
+        small = epoch < recipe.small_epochs
+        loss = train_epoch(network, optimiser, schedule, recipe, images, labels, title, small)
         entry = {"loss": round(loss, 4), **evaluate(network, test_images, test_labels)}
         entry["seconds"] = round(time.perf_counter() - start, 1)
         log["epochs"].append(entry)
@@ -212,6 +215,12 @@ def main() -> None:
     parser.add_argument("--peak-learning-rate", type=float)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--cutout", action="store_true", help="hide a square of each picture: for long trainings")
+    parser.add_argument(
+        "--small-epochs",
+        type=int,
+        default=0,
+        help="first epochs on small crops: faster; not for networks with a fixed size",
+    )
     parser.add_argument("--start", help="checkpoint to start from (default for quantised: OUT/float.pt)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -232,6 +241,7 @@ def main() -> None:
         timesteps=arguments.timesteps,
         synops_weight=arguments.synops_weight,
         cutout=arguments.cutout,
+        small_epochs=arguments.small_epochs,
         seed=arguments.seed,
         start=start,
     )

@@ -143,13 +143,17 @@ private:
             run_largest_number(c, y, x);
             return;
         }
+        std::vector<int> running(layer_.taps.size(), 0);
+        int before = 0;
         for (int p = 0; p < layer_.input_planes; ++p) {
-            int bit = 0;
-            for (const TapSpec& tap : layer_.taps) {
-                bit |= seen(tap, c, y, x, p);
+            int most = 0;
+            for (std::size_t i = 0; i < layer_.taps.size(); ++i) {
+                running[i] += seen(layer_.taps[i], c, y, x, p);
+                most = std::max(most, running[i]);
             }
-            output_.at(c, y, x, p) = static_cast<std::uint8_t>(bit);
-            result_.spikes += static_cast<std::uint64_t>(bit);
+            output_.at(c, y, x, p) = static_cast<std::uint8_t>(most - before);
+            result_.spikes += static_cast<std::uint64_t>(most - before);
+            before = most;
         }
     }
 

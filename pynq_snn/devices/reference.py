@@ -352,7 +352,8 @@ class _LayerRun:
             numbers = np.stack([spike_counts(planes, coding) for planes in seen])
             largest = binary_planes(numbers.max(axis=0), self.fields["output_planes"]).astype(np.uint8)
         else:
-            largest = seen.max(axis=0)
+            running = seen.cumsum(axis=1, dtype=np.uint8).max(axis=0)  # of each train, up to each timestep
+            largest = np.diff(running, axis=0, prepend=np.uint8(0)).astype(np.uint8)
         self.counters["spikes"] += int(spike_counts(largest, coding).sum())
         return largest
 

@@ -1,0 +1,62 @@
+"""What README.md tells people to type works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pynq_snn.cli import main
+from pynq_snn.models import shipped_models
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = re.findall(r"^    \.venv/bin/pynq-snn (.+)$", README, re.MULTILINE)
+SCRIPTS = re.findall(r"^```python\n(.+?)^```", README, re.MULTILINE | re.DOTALL)
+PICTURES = np.random.default_rng(8).integers(0, 256, (4, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, str]:
+    """Return what stands for the words in capitals that a reader replaces."""
+    for index, label in enumerate(("cat", "ship")):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        Image.fromarray(PICTURES[index]).save(tmp_path / "pictures" / label / "one.png")
+    return {"PICTURES": str(tmp_path / "pictures")}
+
+
+def test_there_is_something_to_try() -> None:
+    assert len(COMMANDS) >= 5
+    assert SCRIPTS
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands(line: str, folders: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    arguments = [folders.get(word, word) for word in shlex.split(line, comments=True)]
+    assert main(arguments) == 0
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts(script: str) -> None:
+    exec(compile(script, "README.md", "exec"), {"images": PICTURES})
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)", README))
+def test_links(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+def test_figures_are_those_of_the_shipped_models() -> None:
+    import json
+
+    measured = json.loads((ROOT / "benchmarks" / "accuracy.json").read_text("utf-8"))["models"]
+    assert set(measured) == set(shipped_models())
+    for name in measured:
+        for order in ("deferred T=8", "stepwise T=8"):
+            assert f"{measured[name]['spiking'][order]['accuracy']:.2f}%" in README
