@@ -160,6 +160,7 @@ class _Importer:
             leak_shift=data.leak_shift,
             initial_potential=data.initial_potential,
             labels=self._labels(),
+            fires=data.fires,
         )
 
     def _visit(self, node: Node) -> None:
@@ -796,6 +797,7 @@ class _Metadata:
         self.firing = self._choice("firing", "deferred", ("deferred", "stepwise"))
         self.hard_reset = self._choice("reset", "soft", ("soft", "hard")) == "hard"
         self.initial_potential = self._choice("initial_potential", "half", ("half", "zero"))
+        self.fires = self._choice("fires", "at", ("at", "above"))
         self.input_kind = self._choice("input", "pixels", ("pixels", "events"))
         self.mean = self._numbers("mean")
         self.std = self._numbers("std")

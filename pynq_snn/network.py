@@ -139,6 +139,8 @@ class TrainedNetwork:
     mean, std : tuple of float
         Normalisation in pixel units of 0 to 1: x = (pixel / 255 - mean) / std, per input channel.
     input_kind : {"pixels", "events"}
+    fires : {"at", "above"}
+        Whether a stepwise neuron fires when its potential reaches the threshold, or only when it exceeds it.
     """
 
     name: str
@@ -154,6 +156,7 @@ class TrainedNetwork:
     leak_shift: int
     initial_potential: str
     labels: tuple[str, ...]
+    fires: str = "at"
 
 
 @dataclass(frozen=True)
@@ -442,6 +445,8 @@ class _Integrator:
         if stepwise:
             start = 0.5 if self.trained.initial_potential == "half" else 0.0
             initial, bias = round_half_away(q * fire_at * start), round_half_away(q * layer.offset)
+            if self.trained.fires == "above":
+                threshold, initial, bias = self._strict(q * fire_at, threshold, initial, bias)
         else:
             start = 0.0 if readout else fire_at / 2
             initial, bias = round_half_away(q * (start + times * layer.offset)), np.zeros(len(unit))
@@ -468,6 +473,19 @@ class _Integrator:
             output_shape=layer.output_shape,
             macs=layer.macs,
         )
+
+    def _strict(
+        self, exact: FloatArray, threshold: FloatArray, initial: FloatArray, bias: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return integers with which ``>=`` means ``>`` (docs/numerics.md, section 6); `exact` is q * V.
+
+        A hard reset forgets the potential, so the threshold may move; a soft reset subtracts the threshold, so the
+        potential moves instead, and the bias keeps the leak from pulling it back.
+        """
+        if self.trained.hard_reset:
+            return np.floor(exact * (1 + UNIT_TOLERANCE)) + 1, initial, bias
+        leak_shift = self.trained.leak_shift
+        return threshold, initial - 2.0**leak_shift, bias - (1 if leak_shift else 0)
 
     def _largest_potential(
         self,

@@ -218,6 +218,7 @@ def trained_networks(draw: Any) -> TrainedNetwork:
         options["hard_reset"] = draw(st.booleans())
         options["leak_shift"] = draw(st.integers(0, 4))
         options["initial_potential"] = draw(st.sampled_from(["half", "zero"]))
+        options["fires"] = draw(st.sampled_from(["at", "above"]))
     kind = draw(st.sampled_from(["pixels", "events"]))
     shape = (draw(st.integers(1, 4)), draw(st.integers(3, 9)), draw(st.integers(3, 9)))
     builder = NetworkBuilder(draw(st.integers(0, 2**32 - 1)), shape, input_kind=kind, **options)

@@ -76,6 +76,7 @@ def metadata_of(trained: TrainedNetwork) -> dict[str, str]:
         "reset": "hard" if trained.hard_reset else "soft",
         "leak_shift": str(trained.leak_shift),
         "initial_potential": trained.initial_potential,
+        "fires": trained.fires,
     }
 
 
