@@ -20,6 +20,7 @@ from training.augment import augment, normalise  # noqa: E402
 from training.export import Exporter, metadata_of  # noqa: E402
 from training.networks import NETWORKS  # noqa: E402
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs  # noqa: E402
+from training.stepwise import Simulation, replayed  # noqa: E402
 
 
 def quantised(name: str) -> Any:
@@ -99,3 +100,31 @@ def test_exported_files_compute_what_was_trained(name: str) -> None:
         accelerator.load(spiking)
         scores = spiking.scores(accelerator.infer(images))
     assert relative_error(scores, expected) < 0.2
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_the_simulation_in_training_fires_what_the_accelerator_fires(name: str) -> None:
+    network = quantised(name)
+    metadata = {**metadata_of(name, [str(i) for i in range(10)], 8, (32, 32)), "firing": "stepwise"}
+    model = Exporter(network, quantised=True).model(metadata)
+    images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    quantise_weights(network)
+    x = normalise(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    simulation = Simulation(network, 8)
+    simulation.run(x)
+    with torch.no_grad(), replayed(simulation.counts):
+        simulated = network(x).numpy()
+    spiking = integrate(import_network(parse_onnx(model.SerializeToString())))
+    with Accelerator("kernel") as accelerator:
+        accelerator.load(spiking)
+        scores = spiking.scores(accelerator.infer(images))
+        assert accelerator.last_run is not None
+        fired = {layer.name: layer.spikes for layer in accelerator.last_run.layers}
+    assert relative_error(scores, simulated) < 0.3
+    passed_on = [
+        spikes for layer, spikes in fired.items() if layer.removesuffix(".conv") == layer or layer[:-5] not in fired
+    ]
+    for count, spikes in list(zip(simulation.counts.values(), passed_on, strict=False))[:5]:
+        assert float(count.sum()) == pytest.approx(
+            spikes, rel=0.01
+        )  # a potential may meet its threshold but for rounding

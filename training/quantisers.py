@@ -18,10 +18,10 @@ class _CountFunction(torch.autograd.Function):
     """One fused step in the dtype of the input: separate float32 operations cost twice the memory traffic."""
 
     @staticmethod
-    def forward(ctx, x, threshold, timesteps):  # type: ignore[no-untyped-def,override]
+    def forward(ctx, x, threshold, timesteps, replay):  # type: ignore[no-untyped-def,override]
         step = threshold / timesteps
         scaled = x / step.to(x.dtype)
-        value = scaled.round().clamp_(0, timesteps)
+        value = scaled.round().clamp_(0, timesteps) if replay is None else replay.to(x.dtype)
         ctx.save_for_backward(scaled, value, threshold)
         ctx.timesteps = timesteps
         return value * step.to(x.dtype)
@@ -35,7 +35,7 @@ class _CountFunction(torch.autograd.Function):
         # gradient scale is left out: it stops thresholds of convolutions from moving at all in a few epochs.
         slope = torch.where(inside, value - scaled, value)
         to_threshold = (gradient * slope).sum(dtype=torch.float32) / timesteps
-        return gradient * inside, to_threshold.reshape(threshold.shape), None
+        return gradient * inside, to_threshold.reshape(threshold.shape), None, None
 
 
 class SpikeCount(nn.Module):
@@ -49,6 +49,8 @@ class SpikeCount(nn.Module):
         Additions that one spike causes downstream; set by `training.networks` users, weighs `synaptic_operations`.
     synaptic_operations : float32 []
         Differentiable mean additions per image of the last forward pass.
+    replay : float [N, C, H, W] or None
+        Counts to put out instead of those of the input; `training.stepwise` sets them.
     """
 
     def __init__(self, timesteps: int = 8):
@@ -58,10 +60,11 @@ class SpikeCount(nn.Module):
         self.fan_out = 0.0
         self.synaptic_operations = torch.zeros(())
         self.firing_rate = 0.0
+        self.replay: torch.Tensor | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         threshold = self.threshold.abs().clamp_min(1e-3)
-        y = _CountFunction.apply(x, threshold, self.timesteps)
+        y = _CountFunction.apply(x, threshold, self.timesteps, self.replay)
         counts = y.sum(dtype=torch.float32) * (self.timesteps / threshold.detach()) / len(y)
         self.synaptic_operations = counts * self.fan_out
         self.firing_rate = float(counts.detach()) / (y[0].numel() * self.timesteps)

@@ -2,6 +2,7 @@
 
     python -m training.train vgg11 --data CIFAR10 --out runs/vgg11                       # full-precision twin
     python -m training.train vgg11 --data CIFAR10 --out runs/vgg11 --stage quantised     # starts from the twin
+    python -m training.train vgg11 --data CIFAR10 --out runs/vgg11 --stage stepwise      # for stepwise firing too
     python -m training.train vgg11 --data CIFAR10 --out runs/vgg11 --stage export        # writes the ONNX file
 
 Each stage keeps ``STAGE.pt`` (everything needed to resume) and ``STAGE.json`` (the log) in the output folder.
@@ -26,6 +27,7 @@ from pynq_snn.datasets import Dataset, load_dataset
 from training.augment import augment, normalise
 from training.networks import NETWORKS
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs
+from training.stepwise import Simulation, replayed
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Recipe:
 DEFAULTS = {
     "float": {"epochs": 30, "peak_learning_rate": 0.05},
     "quantised": {"epochs": 8, "peak_learning_rate": 0.02},
+    "stepwise": {"epochs": 2, "peak_learning_rate": 0.002},
 }
+BEFORE = {"quantised": "float", "stepwise": "quantised"}  # the stage that a stage starts from
 
 
 def build(recipe: Recipe, classes: int, picture: torch.Size) -> nn.Module:
@@ -64,14 +68,45 @@ def build(recipe: Recipe, classes: int, picture: torch.Size) -> nn.Module:
     return network
 
 
-def warm_start(network: nn.Module, float_checkpoint: Path) -> None:
-    """Copy the full-precision twin's parameters; thresholds keep their initial value."""
-    state = torch.load(float_checkpoint, weights_only=True)["network"]
+def warm_start(network: nn.Module, checkpoint: Path) -> None:
+    """Copy an earlier stage's parameters; the thresholds that a full-precision twin lacks keep their initial value."""
+    state = torch.load(checkpoint, weights_only=True)["network"]
     own = network.state_dict()
     for name, value in state.items():
         module, _, leaf = name.rpartition(".")
         parametrised = f"{module}.parametrizations.{leaf}.original"
         own[parametrised if parametrised in own else name].copy_(value)
+
+
+def classification_loss(network: nn.Module, x: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Return the loss of a batch, synaptic operations included, under every firing order that the stage trains."""
+    loss = torch.zeros((), device=x.device)
+    orders: list[dict[SpikeCount, torch.Tensor]] = [{}]
+    if recipe.stage == "stepwise":
+        simulation = Simulation(network, recipe.timesteps)
+        simulation.run(x)
+        orders.append(simulation.counts)
+    for counts in orders:
+        with replayed(counts):
+            logits = network(x)
+        loss = loss + nn.functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        if recipe.synops_weight:
+            loss = loss + recipe.synops_weight * sum(operations_of(network), torch.zeros((), device=x.device)) / 1e6
+    return loss
+
+
+def operations_of(network: nn.Module) -> list[torch.Tensor]:
+    """Return the synaptic operations per image of each activation in the last forward pass."""
+    return [m.synaptic_operations for m in network.modules() if isinstance(m, SpikeCount)]
+
+
+def set_training(network: nn.Module, stage: str) -> None:
+    """Switch to training; statistics of batch norm stay as they are where a spike's meaning hangs on them."""
+    network.train()
+    if stage == "stepwise":
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -88,14 +123,23 @@ def to_device_images(dataset: Dataset, device: torch.device) -> tuple[torch.Tens
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, batch: int = 500) -> dict[str, Any]:
-    """Return accuracy in percent, and for quantised networks firing rates and synaptic operations per image."""
+def evaluate(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, simulation: Simulation | None = None
+) -> dict[str, Any]:
+    """Return accuracy in percent, and for quantised networks firing rates and synaptic operations per image.
+
+    With a `simulation`, spikes are those that it fires.
+    """
     network.eval()
     counts = [m for m in network.modules() if isinstance(m, SpikeCount)]
     correct, rates, operations = 0, np.zeros(len(counts)), 0.0
+    batch = 100 if simulation else 500
     for start in range(0, len(images), batch):
         part = normalise(images[start : start + batch]).to(memory_format=torch.channels_last)
-        correct += int((network(part).argmax(1) == labels[start : start + batch]).sum())
+        if simulation:
+            simulation.run(part)
+        with replayed(simulation.counts if simulation else {}):
+            correct += int((network(part).argmax(1) == labels[start : start + batch]).sum())
         rates += np.array([m.firing_rate for m in counts]) * len(part)
         operations += sum(float(m.synaptic_operations) for m in counts) * len(part)
     result: dict[str, Any] = {"accuracy": 100 * correct / len(images)}
@@ -117,8 +161,7 @@ def train_epoch(
     small: bool,
 ) -> float:
     """One pass over the training pictures; returns the mean loss."""
-    network.train()
-    counts = [m for m in network.modules() if isinstance(m, SpikeCount)]
+    set_training(network, recipe.stage)
     order = torch.randperm(len(images))
     total = 0.0
     steps = len(images) // recipe.batch
@@ -126,11 +169,7 @@ def train_epoch(
         chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
         x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16):
-            logits = network(x)
-        loss = nn.functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.label_smoothing)
-        if recipe.synops_weight:
-            millions = sum((m.synaptic_operations for m in counts), torch.zeros((), device=x.device)) / 1e6
-            loss = loss + recipe.synops_weight * millions
+            loss = classification_loss(network, x, labels[chosen], recipe)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -183,6 +222,8 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         small = epoch < recipe.small_epochs
         loss = train_epoch(network, optimiser, schedule, recipe, images, labels, title, small)
         entry = {"loss": round(loss, 4), **evaluate(network, test_images, test_labels)}
+        if recipe.stage == "stepwise":
+            entry["stepwise"] = evaluate(network, test_images, test_labels, Simulation(network, recipe.timesteps))
         entry["seconds"] = round(time.perf_counter() - start, 1)
         log["epochs"].append(entry)
         print(json.dumps(entry), flush=True)
@@ -208,7 +249,7 @@ def main() -> None:
     parser.add_argument("network", choices=sorted(NETWORKS))
     parser.add_argument("--data", type=Path, required=True, help="CIFAR-10 folder or archive, or Fashion-MNIST folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
-    parser.add_argument("--stage", choices=["float", "quantised", "export"], default="float")
+    parser.add_argument("--stage", choices=["float", "quantised", "stepwise", "export"], default="float")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--timesteps", type=int, default=8)
     parser.add_argument("--synops-weight", type=float, default=0.0, help="loss per million additions per image")
@@ -221,7 +262,7 @@ def main() -> None:
         default=0,
         help="first epochs on small crops: faster; not for networks with a fixed size",
     )
-    parser.add_argument("--start", help="checkpoint to start from (default for quantised: OUT/float.pt)")
+    parser.add_argument("--start", help="checkpoint to start from (default: that of the stage before, in OUT)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -231,7 +272,8 @@ def main() -> None:
         export_run(arguments.network, arguments.out)
         return
     defaults = DEFAULTS[arguments.stage]
-    start = arguments.start or (str(arguments.out / "float.pt") if arguments.stage == "quantised" else "")
+    before = BEFORE.get(arguments.stage)
+    start = arguments.start or (str(arguments.out / f"{before}.pt") if before else "")
     recipe = Recipe(
         network=arguments.network,
         stage=arguments.stage,

@@ -1,0 +1,129 @@
+"""The spiking network itself in the training loop, for stepwise firing.
+
+A stepwise neuron fires as soon as it can, so what it fires depends on when its inputs arrive and not only on how many
+they are; a network that was trained on counts loses accuracy by that. Here the forward pass simulates every timestep
+without gradients, and the backward pass goes through the counts that came out, as if each had been computed from the
+mean current (rate-based backpropagation, Yu et al., NeurIPS 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.networks import BasicBlock, ConvUnit, ResNet18
+from training.quantisers import SpikeCount
+
+
+def fire(currents: torch.Tensor, neuron: SpikeCount) -> torch.Tensor:
+    """Integrate and fire with soft reset from half a threshold (docs/numerics.md, section 3).
+
+    Parameters
+    ----------
+    currents : float [T, N, C, H, W]
+
+    Returns
+    -------
+    spikes : same dtype and shape
+        0 or 1.
+    """
+    threshold = float(neuron.threshold.detach().abs().clamp_min(1e-3))
+    potential = torch.full_like(currents[0], threshold / 2, dtype=torch.float32)
+    spikes = torch.empty_like(currents)
+    for timestep, current in enumerate(currents):
+        potential += current
+        fired = potential >= threshold
+        potential -= fired * threshold
+        spikes[timestep] = fired
+    return spikes
+
+
+def pool_running_counts(spikes: torch.Tensor) -> torch.Tensor:
+    """Return the trains of the largest running counts in 2x2 places (docs/numerics.md, section 4).
+
+    Parameters
+    ----------
+    spikes : float [T, N, C, H, W]
+
+    Returns
+    -------
+    pooled : float [T, N, C, H / 2, W / 2]
+    """
+    counts = spikes.cumsum(0)
+    largest = nn.functional.max_pool2d(counts.flatten(0, 1), 2).unflatten(0, counts.shape[:2])
+    return torch.diff(largest, dim=0, prepend=torch.zeros_like(largest[:1]))
+
+
+class Simulation:
+    """Runs a quantised network timestep by timestep; layer after layer, since nothing feeds back.
+
+    Attributes
+    ----------
+    counts : dict of SpikeCount to float [N, C, H, W]
+        Spikes of the last run behind each activation and its pooling.
+    """
+
+    def __init__(self, network: nn.Module, timesteps: int):
+        self.network: Any = network
+        self.timesteps = timesteps
+        self.counts: dict[SpikeCount, torch.Tensor] = {}
+
+    @torch.no_grad()
+    def run(self, images: torch.Tensor) -> None:
+        """Simulate all timesteps of normalised pictures, float [N, 3, H, W], under direct coding."""
+        self.counts = {}
+        if isinstance(self.network, ResNet18):
+            self._resnet18(images)
+        else:
+            self._vgg11(images)
+
+    def _vgg11(self, images: torch.Tensor) -> None:
+        network = self.network
+        values = self._fire(network.activations[0], self._still(network.units[0], images), network.units[0].pool)
+        for unit, activation in zip(network.units[1:], network.activations[1:], strict=True):
+            values = self._fire(activation, self._current(unit, values), unit.pool)
+
+    def _resnet18(self, images: torch.Tensor) -> None:
+        network = self.network
+        values = self._fire(network.stem_activation, self._still(network.stem, images))
+        for block in network.blocks:
+            values = self._block(block, values)
+
+    def _block(self, block: BasicBlock, values: torch.Tensor) -> torch.Tensor:
+        inner = self._fire(block.activation1, self._current(block.unit1, values))  # type: ignore[arg-type]
+        shortcut = self._current(block.shortcut, values) if isinstance(block.shortcut, ConvUnit) else values
+        current = self._current(block.unit2, inner) + shortcut
+        return self._fire(block.activation2, current)  # type: ignore[arg-type]
+
+    def _still(self, unit: ConvUnit, images: torch.Tensor) -> torch.Tensor:
+        """Return the current of a picture, the same at every timestep."""
+        current = unit.norm(unit.conv(images))
+        return current.expand(self.timesteps, *current.shape)
+
+    def _current(self, unit: ConvUnit, values: torch.Tensor) -> torch.Tensor:
+        flat = values.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return unit.norm(unit.conv(flat)).unflatten(0, values.shape[:2])
+
+    def _fire(self, neuron: SpikeCount, currents: torch.Tensor, pool: nn.Module | None = None) -> torch.Tensor:
+        """Return what a layer passes on, [T, N, C, H, W] in units of the current: a spike is a threshold."""
+        spikes = fire(currents, neuron)
+        if isinstance(pool, nn.MaxPool2d):
+            spikes = pool_running_counts(spikes)
+        self.counts[neuron] = spikes.sum(0)
+        return spikes * neuron.threshold.detach().abs().clamp_min(1e-3).to(spikes.dtype)
+
+
+@contextmanager
+def replayed(counts: dict[SpikeCount, torch.Tensor]) -> Iterator[None]:
+    """Within, activations put out these counts instead of their own, with the gradient of their own."""
+    for neuron, count in counts.items():
+        neuron.replay = count
+    try:
+        yield
+    finally:
+        for neuron in counts:
+            neuron.replay = None
