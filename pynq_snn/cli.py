@@ -22,6 +22,7 @@ from pynq_snn.models import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
     from pynq_snn.accelerator import Accelerator
+    from pynq_snn.cluster import Cluster
     from pynq_snn.evaluation import Tally
     from pynq_snn.network import Layer, Network
     from pynq_snn.program import Program
@@ -148,6 +149,10 @@ def _add_eval(commands: Any) -> None:
     parser.add_argument(
         "--resume", metavar="FILE", help="keep the tally in this file after every batch, and go on from it if it exists"
     )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="spread the pictures over the workers of a dask scheduler, such as tcp://192.168.2.1:8786",
+    )  # fmt: skip
     _add_execution(parser)
 
 
@@ -322,8 +327,8 @@ def _eval(arguments: argparse.Namespace) -> int:
     from pynq_snn.evaluation import evaluate
 
     dataset = load_dataset(arguments.data)
-    with _open_accelerator(arguments) as accelerator:
-        network = accelerator.load(arguments.model, timesteps=arguments.timesteps, firing=arguments.firing)
+    with _open_loaded(arguments) as accelerator:
+        network = accelerator.network
         tallies = evaluate(
             accelerator,
             dataset,
@@ -352,6 +357,25 @@ def _eval(arguments: argparse.Namespace) -> int:
         f"{tally.synaptic_operations / tally.count:,.0f} synaptic operations"
     )
     return 0
+
+
+def _open_loaded(arguments: argparse.Namespace) -> Accelerator | Cluster:
+    """Return an accelerator, or a cluster of them, with the network that the arguments name."""
+    from pynq_snn.accelerator import DEFAULT_TIMEOUT_S
+
+    setting = {"timesteps": arguments.timesteps, "firing": arguments.firing}
+    if arguments.scheduler:
+        from pynq_snn.cluster import Cluster
+
+        timeout_s = arguments.timeout or DEFAULT_TIMEOUT_S
+        return Cluster(arguments.scheduler, arguments.model, device=arguments.device, timeout_s=timeout_s, **setting)
+    accelerator = _open_accelerator(arguments)
+    try:
+        accelerator.load(arguments.model, **setting)
+    except BaseException:
+        accelerator.close()
+        raise
+    return accelerator
 
 
 def _watch(tallies: Iterator[Tally], total: int, state_file: str | None) -> Tally:

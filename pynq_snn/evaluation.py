@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from pynq_snn.datasets import Dataset
 from pynq_snn.errors import DatasetError, PynqSnnError
 from pynq_snn.network import Network
 from pynq_snn.pictures import fit_picture
+
+if TYPE_CHECKING:
+    from pynq_snn.cluster import Cluster
 
 STATE_VERSION = 1
 
@@ -46,9 +49,26 @@ class Tally:
         """Share of correct pictures, 0 to 1; 0 before the first."""
         return self.correct / self.count if self.count else 0.0
 
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class Share:
+    """Pictures that are evaluated in one go.
+
+    Attributes
+    ----------
+    pixels : uint8 [n, H, W, C]
+    labels : int64 [n]
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
 
 def evaluate(
-    accelerator: Accelerator,
+    accelerator: Accelerator | Cluster,
     dataset: Dataset,
     *,
     batch: int = DEFAULT_BATCH,
@@ -60,7 +80,7 @@ def evaluate(
 
     Parameters
     ----------
-    accelerator : Accelerator
+    accelerator : Accelerator or Cluster
         With a network loaded.
     dataset : Dataset
         Pictures of another size than the network's are fitted to it.
@@ -92,21 +112,30 @@ def evaluate(
     if tally.count > end:
         raise PynqSnnError(f"{state_file}: already covers {tally.count} pictures, more than {end}; use another file")
     yield tally
-    while tally.count < end:
-        stop = min(tally.count + batch, end)
-        pixels = _pixels(dataset, network, tally.count, stop, fit)
-        right = accelerator.infer(pixels, batch=batch).argmax(axis=1) == labels[tally.count : stop]
-        report = accelerator.last_run
-        tally = Tally(
-            stop,
-            tally.correct + int(right.sum()),
-            tally.spikes + report.spikes,
-            tally.synaptic_operations + report.synaptic_operations,
-            tally.latency_s + report.latency_s,
-        )
+    starts = range(tally.count, end, batch)
+    stops = (min(start + batch, end) for start in starts)
+    shares = (
+        Share(_pixels(dataset, network, start, stop, fit), labels[start:stop])
+        for start, stop in zip(starts, stops, strict=True)
+    )
+    for counted in _counted(accelerator, shares, batch):
+        tally += counted
         if state is not None:
             state.save(tally)
         yield tally
+
+
+def _counted(accelerator: Accelerator | Cluster, shares: Iterator[Share], batch: int) -> Iterator[Tally]:
+    if isinstance(accelerator, Accelerator):
+        return (count_share(accelerator, share, batch) for share in shares)
+    return accelerator.count_shares(shares, batch)
+
+
+def count_share(accelerator: Accelerator, share: Share, batch: int) -> Tally:
+    """Run the pictures of a share and return their tally."""
+    right = accelerator.infer(share.pixels, batch=batch).argmax(axis=1) == share.labels
+    report = accelerator.last_run
+    return Tally(len(right), int(right.sum()), report.spikes, report.synaptic_operations, report.latency_s)
 
 
 def match_labels(dataset: Dataset, network: Network) -> npt.NDArray[np.int64]:
@@ -150,7 +179,7 @@ def _pixels(dataset: Dataset, network: Network, start: int, stop: int, fit: str)
     return np.stack([fit_picture(image, network, fit=fit) for image in images])
 
 
-def _identity(accelerator: Accelerator, dataset: Dataset, fit: str) -> dict[str, Any]:
+def _identity(accelerator: Accelerator | Cluster, dataset: Dataset, fit: str) -> dict[str, Any]:
     """Return what must be the same when an evaluation goes on; the program covers weights and all settings."""
     network = accelerator.network
     return {
