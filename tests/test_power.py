@@ -20,6 +20,7 @@ from pynq_snn.power.ina import Ina219, Ina226
 from pynq_snn.power.interface import FEWEST_SAMPLES
 from pynq_snn.power.joulescope import JoulescopeMeter
 from pynq_snn.power.model import TERMS, Work, energy_parts
+from tests.conftest import ROOT
 
 
 class FakeBus:
@@ -374,3 +375,11 @@ def test_missing_bus() -> None:
     pytest.importorskip("smbus2")
     with pytest.raises(PowerError, match="I2C bus 987 cannot be opened"):
         open_meter("ina219:bus=987")
+
+
+def test_the_guide_names_every_term_and_its_source() -> None:
+    guide = (ROOT / "docs" / "benchmark.md").read_text("utf-8")
+    scales = {"W": (1.0, "W"), "W per Hz": (1e9, "mW per MHz"), "J": (1e12, "pJ")}
+    for term in TERMS:
+        factor, unit = scales[term.unit]
+        assert f"| {term.name} | {term.value * factor:g} {unit} | {term.source[:25]}" in guide

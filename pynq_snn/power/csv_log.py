@@ -1,7 +1,7 @@
 """A log with timestamps that another program, or another machine, writes while a network runs.
 
 The first line names the columns: ``time`` (or ``timestamp``; seconds since 1970, or ISO 8601 with a zone or in UTC) and
-``watts`` (or ``power``, ``power_w``), or else ``volts`` and ``amperes`` (or ``voltage``, ``current``). Others are ignored.
+``watts`` (or ``power``, ``power_w``), or else ``volts`` and ``amperes`` (or ``voltage``, ``current``).
 """
 
 from __future__ import annotations
