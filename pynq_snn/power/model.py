@@ -54,7 +54,7 @@ STATIC = Term(
 )  # fmt: skip
 CLOCK = Term(
     "clock and registers of the core", 1e-9, "W per Hz",
-    "assumption: 1 mW per MHz for about 12,000 flip-flops and 64 block RAMs",
+    "assumption, for about 12,000 flip-flops and 64 block RAMs",
 )  # fmt: skip
 ADDITION = Term(
     "an addition in logic", 1.4e-12, "J",
