@@ -20,6 +20,7 @@ from training.augment import augment, normalise  # noqa: E402
 from training.export import Exporter, metadata_of  # noqa: E402
 from training.networks import NETWORKS  # noqa: E402
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs  # noqa: E402
+from training.resume import warm_start  # noqa: E402
 from training.stepwise import Simulation, replayed  # noqa: E402
 
 
@@ -128,3 +129,31 @@ def test_the_simulation_in_training_fires_what_the_accelerator_fires(name: str) 
         assert float(count.sum()) == pytest.approx(
             spikes, rel=0.01
         )  # a potential may meet its threshold but for rounding
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_training_goes_on_from_an_exported_model(name: str, tmp_path: Any) -> None:
+    network = quantised(name)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(
+        Exporter(network, True).model(metadata_of(name, list("abcdefghij"), 8, (32, 32))).SerializeToString()
+    )
+    again = NETWORKS[name](functools.partial(SpikeCount, 8), classes=10)
+    quantise_weights(again)
+    with torch.no_grad():
+        for parameter in again.parameters():
+            parameter.fill_(-7)
+    warm_start(again, path)
+    original = network.state_dict()
+    for key, value in again.state_dict().items():
+        plain = key.replace("parametrizations.", "").replace(".original", "")
+        if value.is_floating_point():  # weights come back rounded to int8, the two branches of a block to one scale
+            difference = (value - original[plain]).square().mean().sqrt() / original[plain].square().mean().sqrt()
+            assert float(difference.nan_to_num()) < (0.1 if value.ndim > 1 else 1e-6), key
+
+
+def test_another_networks_model_is_refused(tmp_path: Any) -> None:
+    path = tmp_path / "vgg11.pt"
+    torch.save({"network": NETWORKS["vgg11"]().state_dict()}, path)
+    with pytest.raises(SystemExit, match="does not belong"):
+        warm_start(NETWORKS["resnet18"](), path)

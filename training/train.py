@@ -27,6 +27,7 @@ from pynq_snn.datasets import Dataset, load_dataset
 from training.augment import augment, normalise
 from training.networks import NETWORKS
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs
+from training.resume import warm_start
 from training.stepwise import Simulation, replayed
 
 
@@ -67,16 +68,6 @@ def build(recipe: Recipe, classes: int, picture: torch.Size) -> nn.Module:
     set_fan_outs(network, torch.zeros(1, 3, *picture))
     quantise_weights(network)
     return network
-
-
-def warm_start(network: nn.Module, checkpoint: Path) -> None:
-    """Copy an earlier stage's parameters; the thresholds that a full-precision twin lacks keep their initial value."""
-    state = torch.load(checkpoint, weights_only=True)["network"]
-    own = network.state_dict()
-    for name, value in state.items():
-        module, _, leaf = name.rpartition(".")
-        parametrised = f"{module}.parametrizations.{leaf}.original"
-        own[parametrised if parametrised in own else name].copy_(value)
 
 
 def classification_loss(network: nn.Module, x: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> torch.Tensor:
@@ -266,7 +257,9 @@ def main() -> None:
         default=0,
         help="first epochs on small crops: faster; not for networks with a fixed size",
     )
-    parser.add_argument("--start", help="checkpoint to start from (default: that of the stage before, in OUT)")
+    parser.add_argument(
+        "--start", help="checkpoint or exported model (.onnx) to start from (default: the stage before, in OUT)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
