@@ -63,10 +63,10 @@ def filled(page: Path, **parts: str) -> tuple[Path, str]:
     """
     text = page.read_text("utf-8")
     for name, part in parts.items():
-        pattern = rf"(<!-- {name}: [^\n]* -->\n).*?(<!-- end of {name} -->)"
-        text, count = re.subn(pattern, lambda m, part=part: f"{m[1]}{part}\n{m[2]}", text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{page}: expected one part marked {name}, found {count}")
+        match = re.search(rf"(?<=<!-- {name}: )[^\n]* -->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
+        if match is None:
+            raise SystemExit(f"{page}: no part is marked {name}")
+        text = f"{text[: match.start(1)]}{part}\n{text[match.end(1) :]}"
     return page, text
 
 

@@ -20,5 +20,5 @@ def test_a_page_without_its_mark_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- rates: here -->\nold\n<!-- end of rates -->\n")
     assert accuracy_page.filled(page, rates="new")[1] == "<!-- rates: here -->\nnew\n<!-- end of rates -->\n"
-    with pytest.raises(SystemExit, match="marked curves"):
+    with pytest.raises(SystemExit, match="no part is marked curves"):
         accuracy_page.filled(page, curves="new")
