@@ -84,8 +84,15 @@ class Counts:
     limit: int | None = None
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a tensor, on their way from Shape to Reshape; None stands for the batch."""
+
+    values: tuple[int | None, ...]
+
+
 Constant = npt.NDArray[Any]
-Value = Weights | Spikes | Current | Counts | Constant
+Value = Weights | Spikes | Current | Counts | Sizes | Constant
 
 
 def import_network(model: str | Path | Graph) -> TrainedNetwork:
@@ -102,10 +109,12 @@ def import_network(model: str | Path | Graph) -> TrainedNetwork:
         The file is damaged or holds something that the accelerator cannot do; the message names node and remedy.
     """
     graph = model if isinstance(model, Graph) else read_onnx(model)
-    return _Importer(graph).run()
+    return GraphWalk(graph).run()
 
 
-class _Importer:
+class GraphWalk:
+    """Walks a graph once; the walk over float networks (`pynq_snn.convert`) overrides what differs there."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.metadata = _Metadata(graph)
@@ -116,10 +125,12 @@ class _Importer:
             "AveragePool": self._average_pool,
             "BatchNormalization": self._batch_normalization,
             "Clip": self._clip,
+            "Concat": self._concat,
             "Conv": self._conv,
             "DequantizeLinear": self._dequantize,
             "Dropout": self._pass_through,
             "Flatten": self._flatten,
+            "Gather": self._gather,
             "Gemm": self._gemm,
             "GlobalAveragePool": self._global_average_pool,
             "Identity": self._pass_through,
@@ -129,11 +140,14 @@ class _Importer:
             "ReduceMean": self._reduce_mean,
             "Relu": self._relu,
             "Reshape": self._reshape,
+            "Shape": self._shape,
+            "Unsqueeze": self._unsqueeze,
         }
 
     # --- the walk -----------------------------------------------------------------------------------------------------
 
     def run(self) -> TrainedNetwork:
+        """Return the network that the graph describes."""
         graph = self.graph
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise self._graph_error(
@@ -249,6 +263,8 @@ class _Importer:
             )
         if isinstance(value, Counts):
             raise self._node_error(node, "reads spike counts before DequantizeLinear; move it behind DequantizeLinear")
+        if isinstance(value, Sizes):
+            raise self._node_error(node, "computes with the sizes of a tensor; only Reshape may use them")
         raise self._node_error(node, f"input {index} is a constant; expected spikes")
 
     def _constant(self, node: Node, index: int, what: str) -> FloatArray:
@@ -688,7 +704,11 @@ class _Importer:
         return self._flattened(node)
 
     def _reshape(self, node: Node) -> Value:
-        target = [int(side) for side in self._constant(node, 1, "its shape").reshape(-1)]
+        sizes = self._input(node, 1)
+        if isinstance(sizes, Sizes):
+            target = [-2 if side is None else side for side in sizes.values]  # -2: the batch, and so none that is given
+        else:
+            target = [int(side) for side in self._constant(node, 1, "its shape").reshape(-1)]
         value = self._input(node, 0)
         if not isinstance(value, (Spikes, Current)):
             raise self._node_error(node, "reshapes weights or spike counts; export constants in their final shape")
@@ -696,6 +716,41 @@ class _Importer:
         if len(target) != 2 or target[1] not in (-1, size) or (target[1] == -1 and target[0] == -1):
             raise self._node_error(node, f"shape {target} is not supported; only flattening to [N, {size}] is")
         return self._flattened(node)
+
+    # Exporters of ``x.view(x.size(0), -1)`` compute the shape with these four
+    def _shape(self, node: Node) -> Value:
+        value = self._input(node, 0)
+        if not isinstance(value, (Spikes, Current)) or node.attributes.keys() & {"start", "end"}:
+            raise self._node_error(node, "is supported for whole shapes of maps only; export with fixed shapes")
+        return Sizes((None, math.prod(value.shape)) if value.flat else (None, *value.shape))
+
+    def _gather(self, node: Node) -> Value:
+        sizes = self._input(node, 0)
+        indices = self._constant(node, 1, "its index")
+        if not isinstance(sizes, Sizes) or indices.size != 1 or self._integer(node, "axis", 0) != 0:
+            raise self._node_error(node, "is supported for one size of a Shape only; remove it")
+        index = int(indices.reshape(-1)[0])
+        if not -len(sizes.values) <= index < len(sizes.values):
+            raise self._node_error(node, f"index {index} is out of range for {len(sizes.values)} dimensions")
+        return Sizes((sizes.values[index],))
+
+    def _unsqueeze(self, node: Node) -> Value:
+        sizes = self._input(node, 0)
+        if not isinstance(sizes, Sizes) or len(sizes.values) != 1:
+            raise self._node_error(node, "is supported for one size of a Shape only; remove it")
+        return sizes
+
+    def _concat(self, node: Node) -> Value:
+        joined: list[int | None] = []
+        for index in range(len(node.inputs)):
+            value = self._input(node, index)
+            if isinstance(value, Sizes):
+                joined += value.values
+            elif isinstance(value, np.ndarray) and value.dtype.kind == "i":
+                joined += [int(side) for side in value.reshape(-1)]
+            else:
+                raise self._node_error(node, "is supported for sizes only; a layer cannot read two maps side by side")
+        return Sizes(tuple(joined))
 
     def _flattened(self, node: Node) -> Value:
         value = self._input(node, 0)
