@@ -145,7 +145,8 @@ def _accuracy(network: Network, accuracy: dict[str, Any] | None) -> str:
             (f"spiking, {setting}", f"{entry['accuracy']:.2f}%", f"{operations:,}", f"{entry['share_of_dense']:.1%}")
         )
     data = accuracy["data"]
-    text = f"<p>On {data['count']:,} pictures ({_text(data['name'])}), exact on every device; operations are per picture.</p>\n"
+    exact = "exact on every device; operations are per picture"
+    text = f"<p>On {data['count']:,} pictures ({_text(data['name'])}), {exact}.</p>\n"
     return title + text + _table(rows) + _accuracy_plot(accuracy)
 
 
