@@ -143,6 +143,8 @@ class RtlDevice(SimulatedDevice):
         sources: Sequence[Path] | None = None,
         variant: Variant | None = None,
     ) -> None:
+        if trace is not None:
+            _check_writable(trace)  # before a build of minutes
         variant = variant or Variant(trace=trace is not None)
         memory_model = memory_model or MemoryModel()
         self.clock_mhz = clock_mhz
@@ -163,7 +165,9 @@ class RtlDevice(SimulatedDevice):
     def _begin_trace(self, path: str | os.PathLike[str]) -> None:
         if not self._model.snn_rtl_begin_trace(self._simulation, os.fsencode(path), self.clock_mhz):
             self.close()
-            raise DeviceError(f"{os.fspath(path)}: the trace cannot be written; name a file in a folder that exists")
+            raise DeviceError(
+                f"{os.fspath(path)}: this model writes no traces; open it with variant=Variant(trace=True)"
+            )
 
     # --- registers ----------------------------------------------------------------------------------------------------
 
@@ -316,3 +320,12 @@ class RtlDevice(SimulatedDevice):
                 simulation, self._simulation = self._simulation, None
                 self._model.snn_rtl_end_trace(simulation)
                 self._model.snn_rtl_close(simulation)
+
+
+def _check_writable(path: str | os.PathLike[str]) -> None:
+    try:
+        Path(path).open("wb").close()
+    except OSError as error:
+        raise DeviceError(
+            f"{os.fspath(path)}: the trace cannot be written ({error.strerror}); name a file in a folder that exists"
+        ) from error

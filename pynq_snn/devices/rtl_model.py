@@ -1,4 +1,4 @@
-"""Turns the RTL into a shared library: Verilator, the C++ surroundings of ``overlays/sim``, and a cache for each user."""
+"""Turns the RTL and the C++ around it (``overlays/sim``) into a shared library, kept in a cache for each user."""
 
 from __future__ import annotations
 
@@ -253,7 +253,8 @@ def build_model(sources: Sequence[Path] | None = None, variant: Variant | None =
                 _build(folder, files, variant, target)
     except OSError as error:
         raise DeviceError(
-            f"the model cannot be kept in {target.parent} ({error}); set {CACHE_VARIABLE} to a folder that can be written"
+            f"the model cannot be kept in {target.parent} ({error}); "
+            f"set {CACHE_VARIABLE} to a folder that can be written"
         ) from error
     return library
 
