@@ -174,6 +174,91 @@ package snn_layout_pkg;
   localparam logic [63:0] LIMIT_SOURCE1_STRIDE_Y = {32'h0, 32'h100};
   localparam logic [63:0] LIMIT_SOURCE1_STRIDE_X = {32'h0, 32'h100};
 
+  // The same by position, for a table in hardware.
+  function automatic logic [63:0] descriptor_limit(input logic [5:0] position);
+    case (position)
+      6'd0: descriptor_limit = LIMIT_OPERATION;
+      6'd1: descriptor_limit = LIMIT_FIRING;
+      6'd2: descriptor_limit = LIMIT_HARD_RESET;
+      6'd3: descriptor_limit = LIMIT_LEAK_SHIFT;
+      6'd4: descriptor_limit = LIMIT_INPUT_CODING;
+      6'd5: descriptor_limit = LIMIT_OUTPUT_CODING;
+      6'd6: descriptor_limit = LIMIT_TIMESTEPS;
+      6'd7: descriptor_limit = LIMIT_FRACTION_BITS;
+      6'd8: descriptor_limit = LIMIT_INPUT_PLANES;
+      6'd9: descriptor_limit = LIMIT_OUTPUT_PLANES;
+      6'd10: descriptor_limit = LIMIT_SHORTCUT;
+      6'd11: descriptor_limit = LIMIT_FIRST_TAP;
+      6'd12: descriptor_limit = LIMIT_TAP_COUNT;
+      6'd13: descriptor_limit = LIMIT_WEIGHT_OFFSET;
+      6'd14: descriptor_limit = LIMIT_WEIGHT_BLOCKS;
+      6'd15: descriptor_limit = LIMIT_OUTPUT_REGION;
+      6'd16: descriptor_limit = LIMIT_OUTPUT_OFFSET;
+      6'd17: descriptor_limit = LIMIT_OUTPUT_IMAGE_BYTES;
+      6'd18: descriptor_limit = LIMIT_OUTPUT_BLOCK_BYTES;
+      6'd19: descriptor_limit = LIMIT_OUTPUT_HEIGHT;
+      6'd20: descriptor_limit = LIMIT_OUTPUT_WIDTH;
+      6'd21: descriptor_limit = LIMIT_OUTPUT_CHANNELS;
+      6'd22: descriptor_limit = LIMIT_SOURCE0_REGION;
+      6'd23: descriptor_limit = LIMIT_SOURCE0_OFFSET;
+      6'd24: descriptor_limit = LIMIT_SOURCE0_IMAGE_BYTES;
+      6'd25: descriptor_limit = LIMIT_SOURCE0_BLOCK_BYTES;
+      6'd26: descriptor_limit = LIMIT_SOURCE0_ROW_BYTES;
+      6'd27: descriptor_limit = LIMIT_SOURCE0_HEIGHT;
+      6'd28: descriptor_limit = LIMIT_SOURCE0_WIDTH;
+      6'd29: descriptor_limit = LIMIT_SOURCE0_BLOCKS;
+      6'd30: descriptor_limit = LIMIT_SOURCE0_STRIDE_Y;
+      6'd31: descriptor_limit = LIMIT_SOURCE0_STRIDE_X;
+      6'd32: descriptor_limit = LIMIT_SOURCE1_REGION;
+      6'd33: descriptor_limit = LIMIT_SOURCE1_OFFSET;
+      6'd34: descriptor_limit = LIMIT_SOURCE1_IMAGE_BYTES;
+      6'd35: descriptor_limit = LIMIT_SOURCE1_BLOCK_BYTES;
+      6'd36: descriptor_limit = LIMIT_SOURCE1_ROW_BYTES;
+      6'd37: descriptor_limit = LIMIT_SOURCE1_HEIGHT;
+      6'd38: descriptor_limit = LIMIT_SOURCE1_WIDTH;
+      6'd39: descriptor_limit = LIMIT_SOURCE1_BLOCKS;
+      6'd40: descriptor_limit = LIMIT_SOURCE1_STRIDE_Y;
+      6'd41: descriptor_limit = LIMIT_SOURCE1_STRIDE_X;
+      default: descriptor_limit = 64'd0;
+    endcase
+  endfunction
+
+  // CRC-32 of zlib by 64-bit words: bit i of the next state is the parity of (word ^ state) & mask i.
+  localparam logic [2047:0] CRC_MASKS = {
+    64'h826880efa40da72d,  // 31
+    64'hc35cc098760b74bb,  // 30
+    64'he3c6e0a39f081d70,  // 29
+    64'h71e37051cf840eb8,  // 28
+    64'hba9938c743cfa071,  // 27
+    64'hdf241c8c05ea7715,  // 26
+    64'h6f920e4602f53b8a,  // 25
+    64'hb5a187cca5773ae8,  // 24
+    64'hd8b84309f6b63a59,  // 23
+    64'h6c5c2184fb5b1d2c,  // 22
+    64'hb446902dd9a029bb,  // 21
+    64'hd84bc8f948ddb3f0,  // 20
+    64'hee4d649300637ed5,  // 19
+    64'h7726b2498031bf6a,  // 18
+    64'h3b935924c018dfb5,  // 17
+    64'h1dc9ac92600c6fda,  // 16
+    64'h8c8c56a6940b90c0,  // 15
+    64'h46462b534a05c860,  // 14
+    64'h232315a9a502e430,  // 13
+    64'h11918ad4d2817218,  // 12
+    64'h08c8c56a6940b90c,  // 11
+    64'h046462b534a05c86,  // 10
+    64'h805ab1b53e5d896e,  // 9
+    64'hc245d8353b23639a,  // 8
+    64'h6122ec1a9d91b1cd,  // 7
+    64'h3091760d4ec8d8e6,  // 6
+    64'h9a203be90369cb5e,  // 5
+    64'h4d101df481b4e5af,  // 4
+    64'h26880efa40da72d7,  // 3
+    64'h1344077d206d396b,  // 2
+    64'h09a203be90369cb5,  // 1
+    64'h04d101df481b4e5a  // 0
+  };
+
   // Register offsets (AXI4-Lite).
   localparam logic [31:0] REGISTER_CONTROL = 32'h000;  // bit 0 start, 1 done (cleared by reading), 2 idle, 3 ready
   localparam logic [31:0] REGISTER_INTERRUPT_GLOBAL_ENABLE = 32'h004;  // bit 0
