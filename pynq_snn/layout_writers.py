@@ -89,6 +89,7 @@ def cpp_header() -> str:
 def verilog_package() -> str:
     """Return the text of ``overlays/rtl/snn_layout_pkg.sv``."""
     lines = [f"// {NOTICE}", "package snn_layout_pkg;", ""]
+    lines += ["  /* verilator lint_off UNUSEDPARAM */  // no module needs all of the layout", ""]
     lines += [f"  localparam logic [31:0] {name} = 32'h{int(getattr(layout, name)):x};" for name in CONSTANTS]
     for enumeration in ENUMERATIONS:
         prefix = _upper_snake(enumeration.__name__)
@@ -127,7 +128,7 @@ def verilog_package() -> str:
     ]
     lines += ["", "  // Register offsets (AXI4-Lite)."]
     lines += _register_lines("  localparam logic [31:0] {name} = 32'h{offset:03x};  // {note}")
-    lines += ["", "endpackage", ""]
+    lines += ["", "  /* verilator lint_on UNUSEDPARAM */", "endpackage", ""]
     return "\n".join(lines)
 
 
