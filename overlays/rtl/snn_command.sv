@@ -217,7 +217,7 @@ module snn_command (
       value = readout ? snn_layout_pkg::PARAMETER_BYTES : {24'd0, layer.output_planes, 2'd0};
       snn_memory_pkg::VALUE_MAGIC: value = snn_layout_pkg::PROGRAM_MAGIC;
       snn_memory_pkg::VALUE_VERSION: value = snn_layout_pkg::LAYOUT_VERSION;
-      snn_memory_pkg::VALUE_LINE_BUFFER_WORDS: value = snn_types_pkg::LINE_BUFFER_WORDS;
+      snn_memory_pkg::VALUE_LINE_BUFFER_WORDS: value = snn_layout_pkg::LINE_BUFFER_WORDS;
       snn_memory_pkg::VALUE_MAX_LAYERS: value = snn_layout_pkg::MAX_LAYERS;
       snn_memory_pkg::VALUE_HEADER_BYTES: value = snn_layout_pkg::HEADER_BYTES;
       snn_memory_pkg::VALUE_DESCRIPTOR_BYTES: value = snn_layout_pkg::DESCRIPTOR_BYTES;

@@ -71,7 +71,7 @@ module snn_read_port (
   assign shared_room = shared_count <= 3'd2;
 
   /* verilator lint_off PINCONNECTEMPTY */  // room is asked for by the count
-  snn_fifo #(
+  snn_queue #(
       .WIDTH(snn_memory_pkg::FENCED_REQUEST_BITS),
       .DEPTH(QUEUE_DEPTH)
   ) whole_queue (
@@ -86,7 +86,7 @@ module snn_read_port (
       .count(whole_count)
   );
 
-  snn_fifo #(
+  snn_queue #(
       .WIDTH(snn_memory_pkg::FENCED_REQUEST_BITS),
       .DEPTH(QUEUE_DEPTH)
   ) shared_queue (
@@ -187,7 +187,7 @@ module snn_read_port (
   logic tag_done;
   logic [$clog2(TAGS):0] tag_count;
 
-  snn_fifo #(
+  snn_queue #(
       .WIDTH(21),
       .DEPTH(TAGS)
   ) tags (

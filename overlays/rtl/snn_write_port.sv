@@ -63,7 +63,7 @@ module snn_write_port (
   assign room = queue_count <= 3'd2;
 
   /* verilator lint_off PINCONNECTEMPTY */  // room is asked for by the count
-  snn_fifo #(
+  snn_queue #(
       .WIDTH(snn_memory_pkg::FENCED_REQUEST_BITS),
       .DEPTH(QUEUE_DEPTH)
   ) queue (
@@ -182,7 +182,7 @@ module snn_write_port (
   logic [63:0] ready_data;
 
   /* verilator lint_off PINCONNECTEMPTY */
-  snn_fifo #(
+  snn_queue #(
       .WIDTH(4),
       .DEPTH(4)
   ) lengths (

@@ -1,6 +1,6 @@
 // A queue of registers. out_valid and out_data hold the oldest entry; an entry put in is to be had in the next cycle.
 // in_ready is low while DEPTH entries wait, whatever out_ready says, so that no path leads from out_ready to in_ready.
-module snn_fifo #(
+module snn_queue #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 4  // a power of two
 ) (
