@@ -1,7 +1,8 @@
 """Builds the overlay: `python -m overlays.flow.build`, or `make -C overlays`.
 
 Writes pynq_snn.bit, pynq_snn.hwh, utilisation.json, timing.json and manifest.json into the folder overlays/, and a
-report of the checks, which must all pass before, into benchmarks/overlay.json. The same RTL and tools give the same FASM.
+report of the checks, which must all pass before, into benchmarks/overlay.json. The same RTL and tools give the same
+FASM.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def timing(netlist: Netlist, placed: Implementation, clock_mhz: float) -> dict[s
         "clock_mhz": round(clock_mhz, 6),
         "fmax_mhz": placed.fmax_mhz,
         "margin": round(placed.fmax_mhz / clock_mhz, 3),
-        "kind": "estimate of nextpnr-xilinx, which does not time block RAMs and the PS7: the clock is at most half of it",
+        "kind": "estimate of nextpnr-xilinx, without block RAMs and PS7: the clock is at most half of it",
         "longest_path": {"cells": path.cells, "from": path.start, "to": path.end},
     }
 
@@ -95,7 +96,10 @@ def build(rtl: Path, target: Path, reports: Path, work: Path) -> None:
     bitstream = work / f"{NAME}.bit"
     implementation.assemble(placed.fasm, bitstream, work)
     step("checks of the bitstream")
-    report = {"bitstream": implementation.check_bitstream(bitstream, work), "readback": readback.compare(bitstream, placed, work)}
+    report = {
+        "bitstream": implementation.check_bitstream(bitstream, work),
+        "readback": readback.compare(bitstream, placed.placed, netlist, work),
+    }
     shutil.copyfile(bitstream, target / bitstream.name)
     write_json(target / "utilisation.json", utilisation(netlist, placed))
     write_json(target / "timing.json", timing(netlist, placed, clock_mhz))

@@ -12,7 +12,7 @@ from overlays.flow.netlist import Netlist
 SEED = 1
 TARGET_MHZ = 100.0  # what placer and router strive for; the clock is chosen afterwards
 PLL_MHZ = 1000.0  # the IO PLL of a PYNQ-Z2, from which FCLK0 is divided by a whole number
-# The tool knows no setup times of block RAMs and the PS7 and takes 0.1 ns for a flip-flop's: half of its figure is used.
+# The tool knows no setup times of block RAMs and the PS7 and takes 0.1 ns for a flip-flop's: half of its Fmax is used.
 SAFETY_FACTOR = 2.0
 ALLOWED_BRAM_WIDTHS = (0, 18, 36)
 
@@ -79,7 +79,7 @@ def read_fmax(log: str) -> float:
     found = re.findall(r"Max frequency for clock\s+'([^']+)': ([\d.]+) MHz", log)
     if not found:
         raise tools.ToolError("nextpnr-xilinx reported no clock frequency: look at nextpnr.log")
-    return min(dict((clock, float(mhz)) for clock, mhz in found).values())
+    return min({clock: float(mhz) for clock, mhz in found}.values())
 
 
 def read_utilisation(log: str) -> dict[str, tuple[int, int]]:
@@ -99,9 +99,7 @@ def choose_clock(fmax_mhz: float) -> float:
 def assemble(fasm: Path, bitstream: Path, work: Path) -> None:
     """Write the bitstream of the features in `fasm`."""
     assembler, database = tools.require(tools.ASSEMBLER, tools.SEGMENT_DATABASE)
-    tools.run(
-        [assembler, "assemble", fasm, bitstream, "--db", tools.unpacked(database, work)], work / "assemble.log"
-    )
+    tools.run([assembler, "assemble", fasm, bitstream, "--db", tools.unpacked(database, work)], work / "assemble.log")
 
 
 def check_bitstream(bitstream: Path, work: Path) -> dict[str, int]:

@@ -64,7 +64,7 @@ class Netlist:
 
     def is_library(self, module: str) -> bool:
         """Whether `module` is a cell of the device rather than a part of the design."""
-        attributes = self.modules.get(module, {}).get("attributes", {"blackbox": "1"})
+        attributes = self.modules[module].get("attributes", {}) if module in self.modules else {"blackbox": "1"}
         return "blackbox" in attributes or "whitebox" in attributes
 
     def cell_counts(self) -> dict[str, int]:
@@ -72,7 +72,7 @@ class Netlist:
         return dict(sorted(Counter(cell["type"] for cell in self.cells.values()).items()))
 
     def area(self, module: str | None = None) -> Area:
-        """What a module takes, all that is in it included."""
+        """Return what a module takes, all that is in it included."""
         total = Area()
         for cell in self.modules[module or self.top]["cells"].values():
             if self.is_library(cell["type"]):
@@ -82,7 +82,7 @@ class Netlist:
         return total
 
     def area_by_instance(self, module: str | None = None, prefix: str = "") -> dict[str, Area]:
-        """What every instance takes, those within it included, by its path of names; the top has the empty one."""
+        """Return what every instance takes, those within it included, by its path of names; the top's is empty."""
         module = module or self.top
         areas = {prefix: self.area(module)}
         for name, cell in self.modules[module]["cells"].items():
@@ -91,12 +91,14 @@ class Netlist:
         return areas
 
     def longest_path(self) -> LogicPath:
-        """Return the longest chain of LUTs, wide multiplexers and carries (four bits each) between registers, BRAMs and PS7."""
-        driver = {}  # of each net bit: a combinational cell, or the name of what starts a path
+        """Return the longest chain of LUTs, wide multiplexers and carries of four bits between what is clocked."""
+        driver: dict[int, str] = {}  # of each net bit: a combinational cell, or the name of what starts a path
         inputs: dict[str, list[int]] = {}
         for name, cell in self.cells.items():
             outputs = [port for port, way in cell["port_directions"].items() if way == "output"]
-            driver |= {bit: name for port in outputs for bit in cell["connections"].get(port, ()) if isinstance(bit, int)}
+            driver |= {
+                bit: name for port in outputs for bit in cell["connections"].get(port, ()) if isinstance(bit, int)
+            }
             if cell["type"] in COMBINATIONAL_TYPES:
                 inputs[name] = [
                     bit

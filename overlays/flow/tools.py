@@ -135,3 +135,19 @@ def run(command: list[str | Path], log: Path, folder: Path | None = None) -> str
     if code:
         raise ToolError(f"{Path(command[0]).name} failed (exit status {code}); {log} ends with:\n{text[-2000:]}")
     return text
+
+
+def main() -> int:
+    """Print where every tool is; exit status 1 where one is missing."""
+    for need in ALL_NEEDS:
+        print(f"{need.names[0]}: {find(need) or 'missing'}")
+    try:
+        require(*ALL_NEEDS)
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
