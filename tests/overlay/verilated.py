@@ -43,3 +43,11 @@ def build_program(top: str, sources: Sequence[Path], bench: Path, folder: Path, 
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "bench"
+
+
+def build_library(top: str, sources: Sequence[Path], bench: Path, folder: Path) -> Path:
+    """Compile a model of `top` and the C++ `bench` around it into a shared library, unknown bits taken as 0."""
+    return build_program(
+        top, sources, bench, folder,
+        ("-Wno-lint", "-Wno-style", "--x-assign", "0", "--x-initial", "0", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"),
+    )  # fmt: skip

@@ -13,8 +13,10 @@ module RAMB36E1 #(
     parameter RAM_MODE = "NONE",
     parameter RAM_EXTENSION_A = "NONE",
     parameter RAM_EXTENSION_B = "NONE",
-    parameter [35:0] SRVAL_A = 36'h0,
-    parameter [35:0] SRVAL_B = 36'h0,
+    parameter [71:0] INIT_A = 72'h0,
+    parameter [71:0] INIT_B = 72'h0,
+    parameter [71:0] SRVAL_A = 72'h0,
+    parameter [71:0] SRVAL_B = 72'h0,
     parameter [255:0] INITP_00 = 256'h0,
     parameter [255:0] INITP_01 = 256'h0,
     parameter [255:0] INITP_02 = 256'h0,
@@ -196,11 +198,13 @@ module RAMB36E1 #(
     seen = width == 18 && half ? {18'd0, word[35:18]} : word;
   endfunction
 
-  function automatic logic [35:0] written(input logic [35:0] word, input logic [35:0] data, input logic [3:0] enables,
-                                          input integer width, input logic half);
-    written = word;
-    for (int byte_ = 0; byte_ < (width == 36 ? 4 : 2); byte_++)
-      if (enables[byte_]) written[9*(byte_+(width==18&&half?2 : 0))+:9] = data[9*byte_+:9];
+  // The bytes of a word that a write of the given width changes.
+  function automatic logic [3:0] changed(input logic [3:0] enables, input integer width, input logic half);
+    changed = width == 36 ? enables : width == 18 ? (half ? {enables[1:0], 2'b00} : {2'b00, enables[1:0]}) : 4'b0000;
+  endfunction
+
+  function automatic logic [35:0] merged(input logic [35:0] word, input logic [35:0] data, input logic [3:0] bytes);
+    for (int byte_ = 0; byte_ < 4; byte_++) merged[9*byte_+:9] = bytes[byte_] ? data[9*byte_+:9] : word[9*byte_+:9];
   endfunction
 
   localparam bit [256*128-1:0] CONTENT = {
@@ -245,28 +249,39 @@ module RAMB36E1 #(
   // Both ports are clocked by one clock in this design; a read beside a write of the other port gives the old word, which
   // the device promises in the mode READ_FIRST alone. In the others that word is spoilt here, so that nobody relies on it.
   localparam logic [35:0] SPOILT = 36'h5_A5A5_A5A5;
-  wire writes_a = ENARDEN && WRITE_WIDTH_A != 0 && WEA != 0;
-  wire writes_b = ENBWREN && WRITE_WIDTH_B != 0 && WEBWE[3:0] != 0;
+  wire [3:0] bytes_a = ENARDEN ? changed(WEA, WRITE_WIDTH_A, half_a) : 4'd0;
+  wire [3:0] bytes_b = ENBWREN ? changed(WEBWE[3:0], WRITE_WIDTH_B, half_b) : 4'd0;
+  wire writes_a = bytes_a != 0, writes_b = bytes_b != 0;
   wire together = row_a == row_b && ((READ_WIDTH_A != 18 && WRITE_WIDTH_A != 18) || (READ_WIDTH_B != 18 && WRITE_WIDTH_B != 18)
                                      || half_a == half_b);
-  wire [35:0] new_a = written(memory[row_a], with_parity(DIADI, DIPADIP), WEA, WRITE_WIDTH_A, half_a);
-  wire [35:0] new_b = written(memory[row_b], with_parity(DIBDI, DIPBDIP), WEBWE[3:0], WRITE_WIDTH_B, half_b);
+  // An access of 18 bits to the upper half has its data in the lower bits.
+  wire [35:0] data_a = WRITE_WIDTH_A == 18 ? {2{18'(with_parity(DIADI, DIPADIP))}} : with_parity(DIADI, DIPADIP);
+  wire [35:0] data_b = WRITE_WIDTH_B == 18 ? {2{18'(with_parity(DIBDI, DIPBDIP))}} : with_parity(DIBDI, DIPBDIP);
 
   always_ff @(posedge CLKARDCLK) begin
     if (ENARDEN) begin
       if (RSTRAMARSTRAM) read_a <= 36'd0;
       else if (writes_b && together && WRITE_MODE_B != "READ_FIRST") read_a <= SPOILT;
       else if (!writes_a || WRITE_MODE_A == "READ_FIRST") read_a <= seen(memory[row_a], READ_WIDTH_A, half_a);
-      else if (WRITE_MODE_A == "WRITE_FIRST") read_a <= seen(new_a, READ_WIDTH_A, half_a);
+      else if (WRITE_MODE_A == "WRITE_FIRST") read_a <= seen(merged(memory[row_a], data_a, bytes_a), READ_WIDTH_A, half_a);
     end
     if (ENBWREN) begin
       if (RSTRAMB) read_b <= 36'd0;
       else if (writes_a && together && WRITE_MODE_A != "READ_FIRST") read_b <= SPOILT;
       else if (!writes_b || WRITE_MODE_B == "READ_FIRST") read_b <= seen(memory[row_b], READ_WIDTH_B, half_b);
-      else if (WRITE_MODE_B == "WRITE_FIRST") read_b <= seen(new_b, READ_WIDTH_B, half_b);
+      else if (WRITE_MODE_B == "WRITE_FIRST") read_b <= seen(merged(memory[row_b], data_b, bytes_b), READ_WIDTH_B, half_b);
     end
-    if (writes_a) memory[row_a] <= new_a;
-    if (writes_b) memory[row_b] <= new_b;
+    for (int byte_ = 0; byte_ < 4; byte_++) begin
+      if (bytes_a[byte_]) memory[row_a][9*byte_+:9] <= data_a[9*byte_+:9];
+      if (bytes_b[byte_]) memory[row_b][9*byte_+:9] <= data_b[9*byte_+:9];
+    end
   end
 
+endmodule
+
+module BUFG (
+    input  logic I,
+    output logic O
+);
+  assign O = I;
 endmodule
