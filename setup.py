@@ -26,6 +26,8 @@ DATA_FILES = {
     "models": ("*.onnx", "*.md"),
     "overlays": ("*.bit", "*.hwh", "*.json"),
     "notebooks": ("*.ipynb",),
+    "examples": ("*.png",),
+    "benchmarks": ("accuracy.json",),
 }
 
 

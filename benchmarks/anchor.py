@@ -1,9 +1,9 @@
 """SpikingJelly's converter on the same full-precision networks, pictures and timesteps as the shipped models.
 
-    python -m benchmarks.anchor --data CIFAR10 --run vgg11=runs/vgg11 [--count 1000]
+    python -m benchmarks.anchor --data CIFAR10 --float vgg11=runs/vgg11/vgg11-float.onnx [--count 1000]
 
 Writes benchmarks/anchor.json. Needs PyTorch and SpikingJelly 2 (``pip install pynq-snn[train] spikingjelly requests``).
-A run is a folder of `training.train`; SpikingJelly starts from its ``float.pt``, calibrates on training pictures, and
+SpikingJelly starts from a full-precision twin (an exported file or a checkpoint), calibrates on training pictures, and
 simulates float weights in PyTorch.
 """
 
@@ -25,7 +25,8 @@ from benchmarks import results
 from benchmarks.accuracy import CURVE_TIMESTEPS
 from pynq_snn.datasets import Dataset, load_dataset
 from training.augment import normalise
-from training.export import load_float
+from training.networks import NETWORKS
+from training.resume import warm_start
 
 BATCH = 100
 CALIBRATION = 1000
@@ -44,7 +45,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="CIFAR-10, as for training")
-    parser.add_argument("--run", action="append", required=True, metavar="MODEL=FOLDER", help="a training run")
+    parser.add_argument("--float", action="append", required=True, metavar="MODEL=FILE", help="full-precision twin")
     parser.add_argument("--count", type=int, default=1000, help="first test pictures")
     parser.add_argument("--out", type=Path, default=results.FOLDER / "anchor.json")
     arguments = parser.parse_args()
@@ -56,14 +57,15 @@ def main() -> None:
         "timesteps": CURVE_TIMESTEPS,
         "models": {},
     }
-    for entry in arguments.run:
-        name, _, folder = entry.partition("=")
-        network = load_float(name, Path(folder) / "float.pt", len(test.classes))
+    for entry in arguments.float:
+        name, _, file = entry.partition("=")
+        network = NETWORKS[name](classes=len(test.classes)).eval()
+        warm_start(network, Path(file))
         figures["models"][name] = {
             title: curve(convert(network, recipe, training), test, f"{name}, {title}")
             for title, recipe in RECIPES.items()
         }
-        command = "python -m benchmarks.anchor --data CIFAR10 --run MODEL=FOLDER"
+        command = "python -m benchmarks.anchor --data CIFAR10 --float MODEL=FILE"
         results.write(arguments.out, command, figures)
 
 

@@ -22,6 +22,14 @@ class ModelError(PynqSnnError):
     """An ONNX file is damaged, inconsistent, or uses something that the accelerator cannot do."""
 
 
+class PlotError(PynqSnnError):
+    """A plot lacks its data, or matplotlib."""
+
+
+class PowerError(PynqSnnError):
+    """A power meter is missing, is not what was asked for, or gave too little to tell an energy."""
+
+
 class ProgramError(PynqSnnError):
     """A network does not fit the accelerator, or program bytes are damaged or of another version."""
 
