@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ def tool_versions(work: Path) -> dict[str, str]:
     """Return what the tools call themselves, and hashes of those without a name."""
     nextpnr, database, assembler = tools.require(tools.NEXTPNR, tools.CHIP_DATABASE, tools.ASSEMBLER)
     said = tools.run([nextpnr, "--version"], work / "version.log").strip()
+    if "(Version )" in said:  # built outside of its repository
+        said = f"unversioned build, sha256 {file_hash(nextpnr)}"
     return {
         "yosys": synthesis.yosys_version(work),
         "nextpnr-xilinx": said,
@@ -104,8 +107,15 @@ def build(rtl: Path, target: Path, reports: Path, work: Path) -> None:
     write_json(target / "utilisation.json", utilisation(netlist, placed))
     write_json(target / "timing.json", timing(netlist, placed, clock_mhz))
     write_json(target / "manifest.json", manifest(rtl, work, placed, clock_mhz))
+    write_description(target)
     write_json(reports / "overlay.json", report)
     step(f"written to {target}")
+
+
+def write_description(target: Path) -> None:
+    """Write pynq_snn.hwh beside the manifest, which has the clock that it names."""
+    command = [sys.executable, "-m", "pynq_snn.overlay.hwh", str(target)]
+    subprocess.run(command, cwd=OVERLAYS.parent, check=True)
 
 
 def step(text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from overlays.flow import tools
-from overlays.flow.sources import TOP
+from overlays.flow.sources import CORE, TOP
 
 # No DSP slices, shift registers or LUT memory: nextpnr-xilinx does not write all of their settings.
 SYNTH = "synth_xilinx -family xc7 -noiopad -noclkbuf -nosrl -nolutram -nodsp"
@@ -14,10 +14,10 @@ SYNTH = "synth_xilinx -family xc7 -noiopad -noclkbuf -nosrl -nolutram -nodsp"
 
 def yosys_script(files: Sequence[Path], top: str, hash_word: int, netlist: str, flatten: bool = True) -> str:
     """Return the yosys script that writes the netlist of `top` as JSON."""
+    identity = f"-G BUILD_HASH=32'h{hash_word:08x}" if top in (TOP, CORE) else ""
     return "\n".join([
         "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
-        f"read_slang -j 1 --top {top} -G BUILD_HASH=32'h{hash_word:08x} "
-        + " ".join(path.name for path in files),
+        f"read_slang -j 1 --top {top} {identity} {' '.join(path.name for path in files)}",
         f"{SYNTH} {'-flatten ' if flatten else ''}-top {top}",
         "delete t:$scopeinfo",
         "check -assert -noinit",
