@@ -20,7 +20,8 @@ HLS_SCRIPT = OVERLAYS.parent / "hls" / "vitis" / "run_hls.tcl"
 VIVADO = {
     "version": "2023.1", "create_project": "", "add_files": "", "set_property": "", "current_fileset": "sources_1",
     "update_compile_order": "", "ipx::package_project": "", "ipx::current_core": "core",
-    "ipx::infer_bus_interfaces": "", "ipx::associate_bus_interfaces": "", "ipx::create_xgui_files": "", "ipx::update_checksums": "",
+    "ipx::infer_bus_interfaces": "", "ipx::associate_bus_interfaces": "", "ipx::create_xgui_files": "",
+    "ipx::update_checksums": "",
     "ipx::check_integrity": "", "ipx::save_core": "", "close_project": "", "current_project": "project",
     "update_ip_catalog": "", "create_bd_design": "", "create_bd_cell": "cell", "make_bd_intf_pins_external": "",
     "connect_bd_intf_net": "", "connect_bd_net": "", "get_bd_intf_pins": "pins", "get_bd_pins": "pins",
