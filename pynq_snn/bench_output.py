@@ -129,7 +129,7 @@ def layer_rows(bench: Bench) -> list[tuple[str, ...]]:
     return rows
 
 
-def peer_rows(bench: Bench) -> list[tuple[str, ...]]:
+def peer_rows(bench: Bench, accuracy: str = "-") -> list[tuple[str, ...]]:
     """Return a table of this benchmark and all published designs, headings first."""
     rows: list[tuple[str, ...]] = [
         ("design", "device", "accuracy", "latency", "power", "energy", "peak", "what its figures are")
@@ -137,7 +137,7 @@ def peer_rows(bench: Bench) -> list[tuple[str, ...]]:
     latency, energy = (bench.figure(name) for name in ("latency_median", "energy"))
     own = (number(latency), number(bench.figure("power")), number(energy), number(bench.figure("peak_gops")))
     setting = bench.setting
-    rows.append((f"this: {setting['model']}, T = {setting['timesteps']}", setting["device"], "-", *own,
+    rows.append((f"this: {setting['model']}, T = {setting['timesteps']}", setting["device"], accuracy, *own,
                  f"time: {tag(latency)}; energy: {tag(energy)}"))  # fmt: skip
     for peer in peers():
         accuracy = "-" if peer.accuracy_percent is None else f"{peer.accuracy_percent:g}%"

@@ -1,4 +1,4 @@
-"""The command line: ``pynq-snn run | info | eval | bench | convert | doctor``.
+"""The command line: ``pynq-snn run | info | eval | bench | report | convert | doctor | selftest``.
 
 Exit codes: 0 good, 1 a failure (one line on standard error), 2 wrong usage, 130 interrupted, 141 the reader of the
 output went away. What a command needs is imported when it runs, so that the answer is there within a second.
@@ -22,6 +22,7 @@ from pynq_snn.models import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
     from pynq_snn.accelerator import Accelerator
+    from pynq_snn.bench import Bench, Inputs
     from pynq_snn.cluster import Cluster
     from pynq_snn.evaluation import Tally
     from pynq_snn.network import Layer, Network
@@ -101,15 +102,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_eval(commands)
     _add_bench(commands)
+    _add_report(commands)
     _add_convert(commands)
     _add_doctor(commands)
+    _add_selftest(commands)
     return parser
 
 
 def _add_command(commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
+    parser = _add_plain_command(commands, name, command, text)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def _add_plain_command(commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
     parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=command)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     _add_debug(parser)
     return parser
 
@@ -159,9 +167,20 @@ def _add_eval(commands: Any) -> None:
 
 
 def _add_bench(commands: Any) -> None:
+    parser = _add_command(commands, "bench", _bench, "measure how fast a model runs and what it costs")
+    _add_measuring(parser)
+    parser.add_argument("--report", metavar="DIR", help="write the figures and plots into this folder")
+
+
+def _add_report(commands: Any) -> None:
+    parser = _add_command(commands, "report", _report, "write one page about a model: accuracy, speed, energy, layers")
+    parser.add_argument("-o", "--output", default="report.html", metavar="FILE", help="page to write (report.html)")
+    _add_measuring(parser)
+
+
+def _add_measuring(parser: Any) -> None:
     from pynq_snn.power import METER_FORMS
 
-    parser = _add_command(commands, "bench", _bench, "measure how fast a model runs and what it costs")
     parser.add_argument(
         "model", nargs="?", default=DEFAULT_MODEL, metavar="MODEL", help="name of a shipped model, or path"
     )
@@ -179,7 +198,6 @@ def _add_bench(commands: Any) -> None:
     power = parser.add_mutually_exclusive_group()
     power.add_argument("--power-w", type=_above_zero, metavar="W", help="power of the board, if you know it")
     power.add_argument("--meter", metavar="|".join(METER_FORMS), help="read a power meter during the run")
-    parser.add_argument("--report", metavar="DIR", help="write the figures and plots into this folder")
     _add_network(parser)
 
 
@@ -220,6 +238,15 @@ def _add_convert(commands: Any) -> None:
 
 def _add_doctor(commands: Any) -> None:
     _add_command(commands, "doctor", _doctor, "show what this machine has, and what to do about what it lacks")
+
+
+def _add_selftest(commands: Any) -> None:
+    parser = _add_plain_command(commands, "selftest", _selftest, "find out whether a device computes what it should")
+    _add_device(parser)
+    parser.add_argument("--json", metavar="FILE", help="write the report here, anew after every section")
+    parser.add_argument(
+        "--no-margin", action="store_true", help="on a board: do not search for the clock at which it begins to fail"
+    )
 
 
 def _add_execution(parser: Any) -> None:
@@ -487,8 +514,8 @@ def _watch(tallies: Iterator[Tally], total: int, state_file: str | None) -> Tall
     return tally
 
 
-def _bench(arguments: argparse.Namespace) -> int:
-    from pynq_snn import bench_output
+def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[Network, Inputs, Bench]:
+    """Benchmark the network that the arguments name."""
     from pynq_snn.bench import choose_clock, dataset_inputs, default_inputs, run_bench
     from pynq_snn.network import Network
     from pynq_snn.power import open_meter
@@ -497,7 +524,6 @@ def _bench(arguments: argparse.Namespace) -> int:
     inputs = dataset_inputs(arguments.data, network) if arguments.data else default_inputs(network)
     with contextlib.ExitStack() as stack:
         meter = stack.enter_context(open_meter(arguments.meter)) if arguments.meter else None
-        accelerator = stack.enter_context(_open_accelerator(arguments))
         result = run_bench(
             accelerator,
             network,
@@ -508,6 +534,14 @@ def _bench(arguments: argparse.Namespace) -> int:
             power_w=arguments.power_w,
             meter=meter,
         )
+    return network, inputs, result
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from pynq_snn import bench_output
+
+    with _open_accelerator(arguments) as accelerator:
+        _, _, result = _measure(accelerator, arguments)
     written = bench_output.write_files(result, arguments.report) if arguments.report else []
     if arguments.json:
         return _print_json(result.as_json())
@@ -593,6 +627,24 @@ def _convert_float(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from pynq_snn.network import Network
+    from pynq_snn.report import build_report, write_report
+    from pynq_snn.trace import record
+
+    with _open_accelerator(arguments) as accelerator:
+        network, inputs, result = _measure(accelerator, arguments)
+        # Stepwise firing, because under deferred firing a potential has no history to show.
+        stepwise = Network.from_onnx(find_model(arguments.model), timesteps=arguments.timesteps, firing="stepwise")
+        accelerator.load(stepwise, keep_maps=True)
+        trace = record(accelerator, inputs.items[0])
+    write_report(build_report(network, result, trace), arguments.output)
+    if arguments.json:
+        return _print_json({"report": arguments.output, **result.as_json()})
+    print(f"wrote {arguments.output}")
+    return 0
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from pynq_snn.doctor import examine
 
@@ -607,7 +659,37 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if healthy else EXIT_FAILURE
 
 
+def _selftest(arguments: argparse.Namespace) -> int:
+    from pynq_snn.accelerator import DEFAULT_TIMEOUT_S
+    from pynq_snn.selftest import run_selftest
+
+    report: dict[str, Any] = {}
+    timeout_s = arguments.timeout or DEFAULT_TIMEOUT_S
+    for report in run_selftest(arguments.device, margin=not arguments.no_margin, timeout_s=timeout_s):
+        if not report["sections"][1:]:
+            print(f"device {report['device']['name']}: {report['device']['description']}\n")
+        section = report["sections"][-1]
+        print(f"{section['state']:8} {section['name']:18} {section['seconds']:7.1f} s  {section['detail']}", flush=True)
+        if arguments.json:
+            _write_safely(arguments.json, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    print("\nall is well" if report["ok"] else "\nnot all is well: see the lines that begin with failed")
+    return 0 if report["ok"] else EXIT_FAILURE
+
+
 # --- output -----------------------------------------------------------------------------------------------------------
+
+
+def _write_safely(path: str, text: str) -> None:
+    """Write a file so that the old or the new content survives if the machine stops at any moment."""
+    partial = f"{path}.partial"
+    try:
+        with open(partial, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor is needed below
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)  # noqa: PTH105
+    except OSError as error:
+        raise PynqSnnError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _setting(network: Network) -> str:

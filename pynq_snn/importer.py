@@ -840,6 +840,40 @@ class GraphWalk:
         return labels
 
 
+def _levels(graph: Graph) -> int | None:
+    """Return T of a file that does not say it: the largest count that its Clips let pass; None where it has neither.
+
+    Files of Brevitas have a Clip behind each QuantizeLinear, those of onnxruntime have none and use all of 8 bits.
+    """
+    readers = {name: node for node in graph.nodes for name in node.inputs[:1]}
+    constants = {*graph.initializers, *(info.name for info in graph.inputs)}  # those of the input are refused later
+    first: tuple[Node, int] | None = None
+    for node in graph.nodes:
+        if node.operator != "QuantizeLinear" or node.inputs[0] in constants:
+            continue
+        clip = readers.get(node.outputs[0])
+        bound = graph.initializers.get(clip.inputs[2]) if clip is not None and len(clip.inputs) > 2 else None
+        where = f"{graph.path}: QuantizeLinear {node.label}:"
+        if clip is None or clip.operator != "Clip" or bound is None or bound.size != 1:
+            raise ModelError(
+                f"{where} keeps 256 levels, which do not map onto 1 to {layout.MAX_TIMESTEPS} spikes; quantise to "
+                "5 bits or fewer with a Clip behind it, or give pynq-snn convert the float network"
+            )
+        levels = int(bound.reshape(-1)[0])
+        if not 1 <= levels <= layout.MAX_TIMESTEPS:
+            raise ModelError(
+                f"{where} keeps {levels} levels, which do not map onto 1 to {layout.MAX_TIMESTEPS} spikes; "
+                "quantise to 5 bits or fewer, or give pynq-snn convert the float network"
+            )
+        if first is not None and levels != first[1]:
+            raise ModelError(
+                f"{where} has {levels} levels but {first[0].label} has {first[1]}; all layers share one T, so use "
+                "the same bit width for all activations"
+            )
+        first = first or (node, levels)
+    return first[1] if first is not None else None
+
+
 class _Metadata:
     """The model's metadata_props, checked."""
 
@@ -847,7 +881,9 @@ class _Metadata:
         self.graph = graph
         self.values = graph.metadata
         self.name = self.values.get("name") or Path(graph.path).stem
-        self.timesteps = self._whole("timesteps", None, 1, layout.MAX_TIMESTEPS)
+        self.timesteps = self._whole(
+            "timesteps", None if "timesteps" in self.values else _levels(graph), 1, layout.MAX_TIMESTEPS
+        )
         self.leak_shift = self._whole("leak_shift", 0, 0, layout.MAX_LEAK_SHIFT)
         self.firing = self._choice("firing", "deferred", ("deferred", "stepwise"))
         self.hard_reset = self._choice("reset", "soft", ("soft", "hard")) == "hard"

@@ -27,7 +27,7 @@ INK, FAINT = "#22313f", "#b9c4cd"
 DARK, MIDDLE, LIGHT = "#1f5f8b", "#d9822b", "#a8cbe0"
 COLOURS = {"ink": INK, "faint": FAINT, "dark": DARK, "middle": MIDDLE, "light": LIGHT}
 
-WIDTH_IN = 4.8  # narrow enough for text of 9 points to stay readable when a phone shows the whole figure
+WIDTH_IN = 4.4  # narrow enough for text of 9 points to stay readable when a phone shows the whole figure
 HATCH = "////"
 MOST_NEURONS = 48  # of one layer in a raster
 MOST_LAYERS_MARKED = 40  # names along an axis beyond this many would overlap

@@ -40,6 +40,7 @@ def folders(tmp_path: Path) -> dict[str, str]:
     return {
         "PICTURES": str(tmp_path / "pictures"),
         "FOLDER": str(tmp_path / "folder"),
+        "PAGE": str(tmp_path / "page.html"),
         "csv:LOG": f"csv:{log}",
     }
 

@@ -138,7 +138,7 @@ def compare(
     with Accelerator(device) as accelerator:
         for firing in FIRING_ORDERS:
             accelerator.load(integrate(trained, firing=firing))
-            found = accelerator.infer(pixels).argmax(axis=1)
+            found = accelerator.network.scores(accelerator.infer(pixels)).argmax(axis=1)
             agreement[firing] = float((found == expected).mean())
             operations[firing] = accelerator.last_run.synaptic_operations / len(pixels)
             if accuracy is not None:
