@@ -16,7 +16,7 @@ OPSET, IR_VERSION = 13, 8
 FloatArray = npt.NDArray[np.float64]
 
 
-class QcdqWriter:
+class QcdqGraph:
     """Collects nodes and initializers of a model all of whose thresholds are 1.
 
     Parameters

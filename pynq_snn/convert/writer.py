@@ -10,7 +10,7 @@ import onnx
 from pynq_snn.convert.float_graph import FloatBranch, FloatNetwork
 from pynq_snn.convert.quantisation import Conversion, SpikingLayer
 from pynq_snn.network import INPUT, NO_POOLING, Pooling
-from pynq_snn.qcdq import QcdqWriter
+from pynq_snn.qcdq import QcdqGraph
 
 
 def write_model(network: FloatNetwork, conversion: Conversion, labels: tuple[str, ...]) -> onnx.ModelProto:
@@ -31,7 +31,7 @@ def write_model(network: FloatNetwork, conversion: Conversion, labels: tuple[str
     return _NetworkWriter(conversion.timesteps).model(network, conversion, metadata)
 
 
-class _NetworkWriter(QcdqWriter):
+class _NetworkWriter(QcdqGraph):
     def model(self, network: FloatNetwork, conversion: Conversion, metadata: dict[str, str]) -> onnx.ModelProto:
         tensors = {INPUT: "input"}
         for index, converted in enumerate(conversion.layers):

@@ -11,7 +11,7 @@ import onnx
 
 from pynq_snn.nir_import.layers import NirLayer, Window
 from pynq_snn.nir_import.quantise import quantise, relative_error
-from pynq_snn.qcdq import QcdqWriter
+from pynq_snn.qcdq import QcdqGraph
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Settings:
         }
 
 
-class ModelWriter(QcdqWriter):
+class ModelWriter(QcdqGraph):
     """Writes one network.
 
     Attributes
