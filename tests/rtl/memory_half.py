@@ -14,6 +14,7 @@ from pynq_snn.layout import Operation, Region
 from pynq_snn.program import Program
 from tests.test_core_errors import GUARD_BYTE, Bench
 
+Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 MEMORY_BYTES = 64 << 20
 STAND_IN = Path(__file__).parent / "stand_in" / "snn_compute.sv"
@@ -36,14 +37,17 @@ def memory_half_sources() -> list[Path]:
 def open_memory_half(**options: object) -> RtlDevice:
     """Return a device with assertions on."""
     return RtlDevice(
-        MEMORY_BYTES, sources=memory_half_sources(), variant=Variant(assertions=True), **options  # type: ignore[arg-type]
+        MEMORY_BYTES,
+        sources=memory_half_sources(),
+        variant=Variant(assertions=True),
+        **options,  # type: ignore[arg-type]
     )
 
 
 class ExpectedRun:
     """Plays the stand-in: the buffers after a run, and the sums in the counter records."""
 
-    def __init__(self, program: Program, data: npt.NDArray[np.uint8], inputs: npt.NDArray[np.uint8], images: int) -> None:
+    def __init__(self, program: Program, data: Bytes, inputs: Bytes, images: int) -> None:
         sizes = program.buffer_bytes(images)
         self.images = images
         self.buffers = {region: np.full(size, GUARD_BYTE, np.uint8) for region, size in sizes.items()}
@@ -97,8 +101,8 @@ class ExpectedRun:
         counters["bytes_read"] += size
 
     def _read_map(self, field: dict[str, int], source: int, image: int, counters: dict[str, int]) -> None:
-        part = {name: field[f"source{source}_{name}"] for name in
-                ("region", "offset", "image_bytes", "block_bytes", "row_bytes", "height", "width", "blocks")}  # fmt: skip
+        names = ("region", "offset", "image_bytes", "block_bytes", "row_bytes", "height", "width", "blocks")
+        part = {name: field[f"source{source}_{name}"] for name in names}
         words = part["width"] * field["input_planes"] // 2
         for block in range(part["blocks"]):
             for row in range(part["height"]):
@@ -123,7 +127,7 @@ def weighted_sum(words: Words) -> int:
 
 
 def check_run(
-    device: RtlDevice, program: Program, inputs: npt.NDArray[np.uint8], images: int = 1
+    device: RtlDevice, program: Program, inputs: Bytes, images: int = 1
 ) -> npt.NDArray[np.uint64]:
     """Run on the stand-in, compare everything with what must be there, and return the counter records."""
     bench = Bench(device, program, images)
