@@ -126,9 +126,7 @@ def weighted_sum(words: Words) -> int:
     return int((words * np.arange(1, len(words) + 1, dtype=np.uint64)).sum(dtype=np.uint64))
 
 
-def check_run(
-    device: RtlDevice, program: Program, inputs: Bytes, images: int = 1
-) -> npt.NDArray[np.uint64]:
+def check_run(device: RtlDevice, program: Program, inputs: Bytes, images: int = 1) -> npt.NDArray[np.uint64]:
     """Run on the stand-in, compare everything with what must be there, and return the counter records."""
     bench = Bench(device, program, images)
     code, detail, output = bench.run(program.data, inputs)
