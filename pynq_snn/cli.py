@@ -1,4 +1,4 @@
-"""The command line: ``pynq-snn run | info | eval | bench | report | doctor``.
+"""The command line: ``pynq-snn run | info | eval | bench | report | doctor | selftest``.
 
 Exit codes: 0 good, 1 a failure (one line on standard error), 2 wrong usage, 130 interrupted, 141 the reader of the
 output went away. What a command needs is imported when it runs, so that the answer is there within a second.
@@ -104,13 +104,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_report(commands)
     _add_doctor(commands)
+    _add_selftest(commands)
     return parser
 
 
 def _add_command(commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
+    parser = _add_plain_command(commands, name, command, text)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def _add_plain_command(commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
     parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=command)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     _add_debug(parser)
     return parser
 
@@ -196,6 +202,15 @@ def _add_measuring(parser: Any) -> None:
 
 def _add_doctor(commands: Any) -> None:
     _add_command(commands, "doctor", _doctor, "show what this machine has, and what to do about what it lacks")
+
+
+def _add_selftest(commands: Any) -> None:
+    parser = _add_plain_command(commands, "selftest", _selftest, "find out whether a device computes what it should")
+    _add_device(parser)
+    parser.add_argument("--json", metavar="FILE", help="write the report here, anew after every section")
+    parser.add_argument(
+        "--no-margin", action="store_true", help="on a board: do not search for the clock at which it begins to fail"
+    )
 
 
 def _add_execution(parser: Any) -> None:
@@ -508,7 +523,37 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if healthy else EXIT_FAILURE
 
 
+def _selftest(arguments: argparse.Namespace) -> int:
+    from pynq_snn.accelerator import DEFAULT_TIMEOUT_S
+    from pynq_snn.selftest import run_selftest
+
+    report: dict[str, Any] = {}
+    timeout_s = arguments.timeout or DEFAULT_TIMEOUT_S
+    for report in run_selftest(arguments.device, margin=not arguments.no_margin, timeout_s=timeout_s):
+        if not report["sections"][1:]:
+            print(f"device {report['device']['name']}: {report['device']['description']}\n")
+        section = report["sections"][-1]
+        print(f"{section['state']:8} {section['name']:18} {section['seconds']:7.1f} s  {section['detail']}", flush=True)
+        if arguments.json:
+            _write_safely(arguments.json, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    print("\nall is well" if report["ok"] else "\nnot all is well: see the lines that begin with failed")
+    return 0 if report["ok"] else EXIT_FAILURE
+
+
 # --- output -----------------------------------------------------------------------------------------------------------
+
+
+def _write_safely(path: str, text: str) -> None:
+    """Write a file so that the old or the new content survives if the machine stops at any moment."""
+    partial = f"{path}.partial"
+    try:
+        with open(partial, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor is needed below
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)  # noqa: PTH105
+    except OSError as error:
+        raise PynqSnnError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _setting(network: Network) -> str:

@@ -46,15 +46,12 @@ class Core(KernelDevice):
         It hangs so badly that only a new bitstream helps.
     bus_error : bool
         Memory refuses the next run's accesses.
-    flips_above_mhz : float
-        Above this clock, one bit of the output is wrong: a timing error.
     """
 
     def __init__(self, fpga: Fpga, identity: tuple[int, int, int]) -> None:
         super().__init__(memory_bytes=fpga.memory_bytes)
         self.fpga = fpga
         self.hangs = self.ignores_reset = self.bus_error = False
-        self.flips_above_mhz = float("inf")
         self.identity = dict(zip(("core_id", "core_version", "build_hash"), identity, strict=True))
         self._answer_identity()
 
@@ -72,7 +69,7 @@ class Core(KernelDevice):
         self._answer_identity()  # the kernel calls itself a software model
         if self.bus_error:
             self._set("error_code", ErrorCode.BUS)
-        if self.fpga.clock_mhz > self.flips_above_mhz:
+        if self.fpga.clock_mhz > self.fpga.flips_above_mhz:
             self.memory.array[self.read_named("output_address") - self.memory.base] ^= 1
 
     def _run(self) -> None:
@@ -128,6 +125,8 @@ class Fpga(Device):
         Memory comes in smaller pieces than asked for.
     full : bool
         There is no contiguous memory.
+    flips_above_mhz : float
+        Above this clock, one bit of the core's output is wrong: a timing error.
     forgets_clock, narrow_for_ever : bool
         The clock, or the memory ports' widths, cannot be changed.
     """
@@ -142,6 +141,7 @@ class Fpga(Device):
         self.interrupt = Interrupt()
         self._core: Core | None = None
         self.downloads = 0
+        self.flips_above_mhz = float("inf")
         self.fails_download = self.short_buffers = self.full = self.forgets_clock = self.narrow_for_ever = False
         self.system = dict.fromkeys(range(CLOCK_REGISTERS, CLOCK_REGISTERS + CLOCK_REGISTER_BYTES, 4), 0)
         for clock in range(0x170, 0x1B0, 0x10):

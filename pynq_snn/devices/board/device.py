@@ -13,6 +13,7 @@ from pynq_snn import layout
 from pynq_snn.devices.board.fabric import Fabric
 from pynq_snn.devices.board.interrupt import InterruptLine, open_line
 from pynq_snn.devices.board.lock import BoardLock, default_lock_file
+from pynq_snn.devices.board.presence import contiguous_memory
 from pynq_snn.devices.interface import Buffer, Device
 from pynq_snn.errors import DeviceError, DeviceTimeout
 from pynq_snn.overlay import block_design
@@ -297,10 +298,7 @@ class _BoardBuffer(Buffer):
 
 
 def _contiguous_memory() -> str:
-    """Return how much contiguous memory (CMA) the kernel has, as text."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        facts = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        return f"CMA: {facts['CmaFree']} of {facts['CmaTotal']} free"
-    except (OSError, KeyError):
-        return "CMA: unknown"
+    facts = contiguous_memory()
+    if facts is None:
+        return "CMA: none"
+    return f"CMA: {facts[0] >> 20} of {facts[1] >> 20} MiB free"

@@ -12,6 +12,7 @@ from pynq_snn.overlay.files import check_bitstream, find_overlay
 
 BOARD_MACHINE = "armv7l"
 FPGA_MANAGER = Path("/sys/class/fpga_manager/fpga0")
+MEMORY_FACTS = Path("/proc/meminfo")
 NO_PYNQ = (
     "the Python package pynq is not installed for this Python; on a PYNQ image use its own: "
     "`sudo -i`, then `source /etc/profile.d/pynq_venv.sh`"
@@ -41,3 +42,13 @@ def what_is_missing() -> str | None:
     if "XILINX_XRT" not in os.environ:
         return "XILINX_XRT is not set, so pynq finds no device; run `source /etc/profile.d/xrt_setup.sh`"
     return None
+
+
+def contiguous_memory() -> tuple[int, int] | None:
+    """Return free and total contiguous memory (CMA) of this machine in bytes; None where the kernel has none."""
+    try:
+        lines = MEMORY_FACTS.read_text().splitlines()
+        facts = {name: int(value.split()[0]) << 10 for name, _, value in (line.partition(":") for line in lines)}
+        return facts["CmaFree"], facts["CmaTotal"]
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
