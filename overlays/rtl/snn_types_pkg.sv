@@ -48,7 +48,8 @@ package snn_types_pkg;
     logic [11:0] output_channels;
     logic [6:0]  output_groups;
     logic [10:0] images;
-    source_t [1:0] source;  // source[0], source[1]
+    source_t source0;  // two names instead of an array: yosys cannot select members of an array of structs
+    source_t source1;
   } layer_t;
 
   typedef struct packed {
