@@ -114,7 +114,7 @@ module snn_sums (
       if (ends[7]) fresh_hand_over <= hands[7];
     end
     handed <= !reset && ends[8] && hands[8];
-    if (ends[8]) handed_group_end <= group_ends[8];
+    if (ends[8] && hands[8]) handed_group_end <= group_ends[8];
   end
 
   assign sums_done = handed && handed_group_end;

@@ -15,6 +15,7 @@ module snn_weight_bank (
     output logic [255:0] first,
     output logic [255:0] second
 );
+  /*verilator no_inline_module*/  // its instances share their code in a simulation
 
   logic [255:0] memory[1024];
   logic [255:0] second_out, first_out;
