@@ -156,10 +156,10 @@ module snn_compute (
   logic scanned_valid, words_valid, words_ready, popper_ready, max_pool_ready;
   snn_compute_pkg::words_t scanned, words;
   logic [8:0] queued;
-  logic hold;
+  logic hold, row_passed;
 
   snn_sequencer sequencer (
-      .clk, .reset, .start, .layer(now), .held0, .held1, .tap_address, .tap, .needed, .loaded,
+      .clk, .reset, .start, .layer(now), .held0, .held1, .tap_address, .tap, .needed, .row_passed, .loaded,
       .row_write, .row_index, .row_address, .place_valid, .place_ready, .place
   );
 
@@ -167,11 +167,11 @@ module snn_compute (
 
   snn_scanner scanner (
       .clk, .reset, .max_pool(now.max_pool), .place_words, .weight_blocks(now.weight_blocks), .held0, .held1,
-      .place_valid, .place_ready, .place, .complete, .hold, .read, .read_address, .conflict, .read_word,
+      .place_valid, .place_ready, .place, .complete, .hold, .read, .read_address, .conflict, .read_word, .row_passed,
       .words_valid(scanned_valid), .words(scanned)
   );
 
-  snn_fifo #(.WIDTH($bits(snn_compute_pkg::words_t)), .DEPTH_BITS(9)) queue (
+  snn_block_fifo #(.WIDTH($bits(snn_compute_pkg::words_t)), .DEPTH_BITS(9)) queue (
       .clk, .reset, .in_valid(scanned_valid), .in_data(scanned),
       .out_valid(words_valid), .out_ready(words_ready), .out_data(words), .count(queued)
   );

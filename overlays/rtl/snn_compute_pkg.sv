@@ -28,7 +28,8 @@ package snn_compute_pkg;
     logic        shortcut;      // not a tap but the identity shortcut
     logic        last;          // of its pass
     logic        hand_over;     // with `last`: the sums go to the neurons
-    logic        group_end;     // with `last`: last pass of the group's last place
+    logic        row_end;       // with `last`: last pass of an output row's last place
+    logic        group_end;     // with `last`: likewise of the group's last place
   } place_t;
 
   // Two words of neighbouring channel blocks, at least one of them with spikes, or the end of a pass.

@@ -22,7 +22,6 @@ module snn_lane (
     output logic [31:0]       total,            // valid after stage 5; the earlier plane's in `pairs`
     output logic [31:0]       later_total
 );
-  /*verilator no_inline_module*/  // its instances share their code in a simulation
 
   // Stage 0: within each bank, 9 bits.
   logic signed [1:0][7:0][8:0] bank_sum;

@@ -19,7 +19,6 @@ module snn_neuron (
     output logic [31:0] potential,
     output logic        spike
 );
-  /*verilator no_inline_module*/  // its instances share their code in a simulation
 
   logic [31:0] operand;
   wire [31:0] augend = from_initial ? initial_potential : potential;

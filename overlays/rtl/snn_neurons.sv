@@ -148,7 +148,7 @@ module snn_neurons (
       else if (parameters_done) ends_group <= 1'b0;
       if (step == CURRENT && readout) words_left <= 5'd16;
       else if (words_left != 5'd0) words_left <= words_left - 1'b1;
-      assert (!(handed && full && !used_up)) else $error("sums were overwritten");
+      assert (!(handed && full && !used_up));  // otherwise: sums were overwritten
     end
     shifts_left <= step == LEAK_SHIFT ? shifts_left - 1'b1 : leak_shift;
   end

@@ -44,7 +44,7 @@ module snn_output_writer (
   assign data_valid = state == DATA && fifo_valid;
   assign data = fifo_data;
 
-  snn_fifo #(.WIDTH(64), .DEPTH_BITS(9)) fifo (
+  snn_block_fifo #(.WIDTH(64), .DEPTH_BITS(9)) fifo (
       .clk,
       .reset,
       .in_valid,

@@ -55,9 +55,11 @@ module snn_parameters (
   wire sums_wanted = !sums_copied && rows[sums_group][4];
   wire neurons_wanted = !neurons_copied && rows[neurons_group][4];
 
-  // The oldest slot is free when neither use stands at it any more, or both have copied it.
-  wire neurons_past = neurons_group != oldest || neurons_copied;
-  wire sums_past = sums_group != oldest || sums_copied;
+  // The oldest slot is free when both uses have copied it: the group that each copies next is a later one.
+  wire [1:0] neurons_next = neurons_group + 2'(neurons_copied);
+  wire [1:0] sums_next = sums_group + 2'(sums_copied);
+  wire neurons_past = neurons_next != oldest;
+  wire sums_past = sums_next != oldest;
 
   assign slot_free = slots_used != 3'd4;
   assign neurons_ready = neurons_copied;
@@ -118,7 +120,7 @@ module snn_parameters (
         sums_group <= sums_group + 1'b1;
       end
       sums_behind <= sums_behind + 2'(sums_done) - 2'(sums_copied && sums_behind != 0);
-      assert (!(neurons_done && !neurons_copied)) else $error("neurons without parameters");
+      assert (!(neurons_done && !neurons_copied));  // otherwise: neurons without parameters
     end
   end
 

@@ -20,7 +20,6 @@ module snn_pop_bank (
     output logic [9:0] second_row,
     output logic [1:0] second_planes
 );
-  /*verilator no_inline_module*/  // its instances share their code in a simulation
 
   logic [7:0] left_earlier, left_later, left;  // `left` is the union of the two
   logic [7:0] block_of_word0, block_of_word1;

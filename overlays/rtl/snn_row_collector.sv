@@ -31,7 +31,7 @@ module snn_row_collector (
     always_ff @(posedge clk) begin
       if (reset) held[port] <= 1'b0;
       else begin
-        assert (!(completes && held[port] && turn != port[0])) else $error("a row was lost");
+        assert (!(completes && held[port] && turn != port[0]));  // otherwise: a row was lost
         held[port] <= completes || (held[port] && turn != port[0]);
       end
     end

@@ -2,7 +2,7 @@
 //
 // A gather place is scanned block by block, once its weights are there; a max pooling place pair of planes by pair of
 // planes. `words` is valid for one cycle with `words_valid`, seven cycles after the scan; there is no back-pressure, but
-// nothing is begun while `hold`. `released` counts weight blocks that the scan has passed by for good, group by group.
+// nothing is begun while `hold`.
 module snn_scanner (
     input  logic                         clk,
     input  logic                         reset,
@@ -20,6 +20,7 @@ module snn_scanner (
     output logic [1:0][13:0]             read_address,
     input  logic                         conflict,
     input  logic [1:0][63:0]             read_word,
+    output logic                         row_passed,  // pulse: the last place of an output row has been scanned
     output logic                         words_valid,
     output snn_compute_pkg::words_t      words
 );
@@ -64,6 +65,8 @@ module snn_scanner (
     end
   end
 
+  always_ff @(posedge clk) row_passed <= scans && ends && now.last && now.row_end && !reset;
+
   always_ff @(posedge clk) begin
     if (reset) begin
       group_start <= '0;
@@ -84,7 +87,6 @@ module snn_scanner (
   snn_compute_pkg::words_t label1, label2, label3, label4, label5;
   logic [STAGES-1:0][1:0] has_word;
   logic valid5;
-  logic [1:0] has_word5;
 
   always_comb begin
     label.word = '0;

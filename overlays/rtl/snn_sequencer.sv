@@ -2,7 +2,8 @@
 //
 // Each step becomes a place in the line buffer: `place` is valid with `place_valid` and leaves with `place_ready`. Taps
 // outside the map are dropped, except for the end of a pass. A row begins when the rows of the sources that it reaches are
-// there (`loaded`); `needed` says which rows may be overwritten. In max pooling layers there is one pass. The tap memory
+// there (`loaded`); `needed` says which rows may be overwritten, because the scanner has passed the last output row that
+// reaches them (`row_passed`). In max pooling layers there is one pass. The tap memory
 // answers one cycle after `tap_address`. `start` begins a layer; `layer`, `held0` and `held1` stay until it ends.
 module snn_sequencer (
     input  logic                         clk,
@@ -14,6 +15,7 @@ module snn_sequencer (
     output logic [9:0]                   tap_address,
     input  snn_types_pkg::tap_t          tap,
     output logic [1:0][11:0]             needed,
+    input  logic                         row_passed,
     input  logic [1:0][11:0]             loaded,
     input  logic                         row_write,
     input  logic [9:0]                   row_index,
@@ -55,6 +57,12 @@ module snn_sequencer (
 
   // Rows that output row y reaches, cut to the map: first to last - 1.
   logic [1:0][8:0] first, last;
+  logic [1:0][11:0] needed_base;
+
+  // Rows before `first` are free when the scanner has passed the row before; the walk may be one row ahead of that.
+  logic [1:0] rows_in_scan;  // whose last step has been made, but not been scanned
+  logic needed_waits;
+  wire [1:0][11:0] needed_next = {needed_base[1] + 12'(first[1]), needed_base[0] + 12'(first[0])};
 
   function automatic logic [8:0] cut(input logic signed [17:0] row, input logic [8:0] height);
     if (row < 0) return 9'd0;
@@ -78,6 +86,8 @@ module snn_sequencer (
           group <= '0;
           image_row <= '0;
           needed <= '0;
+          needed_waits <= 1'b0;
+          rows_in_scan <= '0;
           if (start) state <= GROUP;
         end
         GROUP: begin
@@ -91,7 +101,7 @@ module snn_sequencer (
           origin_y <= '0;
           state <= COMPARE;
         end
-        COMPARE: begin
+        COMPARE: if (!needed_waits) begin
           x <= '0;
           origin_x <= '0;
           pass <= '0;
@@ -99,14 +109,18 @@ module snn_sequencer (
           at_shortcut <= 1'b0;
           first[0] <= cut(signed'(origin_y[0]) + 18'(signed'(held0.first_dy)), held0.height);
           first[1] <= cut(signed'(origin_y[1]) + 18'(signed'(held1.first_dy)), held1.height);
+          needed_base <= image_row;
           last[0] <= cut(signed'(origin_y[0]) + 18'(signed'(held0.last_dy)) + 18'sd1, held0.height);
           last[1] <= cut(signed'(origin_y[1]) + 18'(signed'(held1.last_dy)) + 18'sd1, held1.height);
           state <= WAIT;
         end
         WAIT: begin
-          needed <= {image_row[1] + 12'(first[1]), image_row[0] + 12'(first[0])};
+          if (rows_in_scan == 0) needed <= needed_next;
           if (rows_are_there(held0.used, first[0], last[0], image_row[0], loaded[0]) &&
-              rows_are_there(held1.used, first[1], last[1], image_row[1], loaded[1])) state <= STEP;
+              rows_are_there(held1.used, first[1], last[1], image_row[1], loaded[1])) begin
+            state <= STEP;
+            needed_waits <= rows_in_scan != 0 && !row_passed;
+          end
         end
         default: if (steps) begin
           if (layer.shortcut && last_tap && !at_shortcut) at_shortcut <= 1'b1;
@@ -135,6 +149,9 @@ module snn_sequencer (
           end
         end
       endcase
+      if (row_passed && (needed_waits || state == WAIT)) needed <= needed_next;
+      if (row_passed) needed_waits <= 1'b0;
+      if (state != IDLE) rows_in_scan <= rows_in_scan + 2'(steps && ends_row) - 2'(row_passed);
     end
   end
 
@@ -175,6 +192,7 @@ module snn_sequencer (
       place1.shortcut <= at_shortcut;
       place1.last <= ends_pass;
       place1.hand_over <= ends_place || (ends_pass && stepwise_pairs);
+      place1.row_end <= ends_row;
       place1.group_end <= ends_group;
     end
     if (valid1) begin

@@ -3,7 +3,7 @@
 // `out_data` is valid while `out_valid`; a word leaves with `out_valid && out_ready`. A word appears at the output three
 // cycles after it came in. `count` is what the memory holds, without the two words at the output; nothing may come in
 // when it is DEPTH - 1.
-module snn_fifo #(
+module snn_block_fifo #(
     parameter int WIDTH = 64,
     parameter int DEPTH_BITS = 9
 ) (
@@ -51,7 +51,7 @@ module snn_fifo #(
       if (in_valid != reads) count <= in_valid ? count + 1'b1 : count - 1'b1;
       if (read_moves) read_valid <= reads;
       if (out_moves) out_valid <= read_valid;
-      assert (!(in_valid && &count)) else $error("queue overflow");
+      assert (!(in_valid && &count));  // otherwise: queue overflow
     end
   end
 
