@@ -1,6 +1,7 @@
 # make run    classify a photograph on the simulated accelerator
 # make test   run all tests
 # make lint   check style and types
+# make test-board   run the board's tests over the real pynq, in environments of their own
 # The first call sets up .venv; later calls start at once.
 
 PYTHON ?= python3
@@ -12,13 +13,27 @@ PICTURE ?= examples/cat.png
 SOURCES := pyproject.toml setup.py $(wildcard hls/*.cpp hls/*.hpp)
 HLS_COMPILERS := $(notdir $(shell command -v g++) $(shell command -v clang++))
 
-.PHONY: run test lint clean
+# The pynq of the newest and of the oldest image, each with the Python that it can be installed for, where there is one.
+first_that_runs = $(shell for python in $(1); do "$$python" -c "" 2>/dev/null && { echo "$$python"; break; }; done)
+PYTHON_FOR_PYNQ_3.1.2 := $(call first_that_runs,python3.11 $(wildcard $(HOME)/.pyenv/versions/3.11.*/bin/python))
+PYTHON_FOR_PYNQ_3.0.1 := $(call first_that_runs,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python))
+PYNQ_VERSIONS := $(foreach version,3.1.2 3.0.1,$(if $(PYTHON_FOR_PYNQ_$(version)),$(version)))
+
+.PHONY: run test test-board lint clean
 
 run: $(VENV)/installed
 	$(BIN)/pynq-snn run $(PICTURE)
 
 test: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-board: $(PYNQ_VERSIONS:%=test-board-%)
+ifeq ($(PYNQ_VERSIONS),)
+	@echo "no board tests: pynq needs Python 3.11 or 3.10, and neither is here"
+endif
+
+test-board-%: .venv-board-%/installed
+	.venv-board-$*/bin/python -m pytest $(PYTEST_OPTIONS) tests/board
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
@@ -29,7 +44,7 @@ ifneq ($(HLS_COMPILERS),)
 endif
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis pynq_snn/*.so
+	rm -rf $(VENV) .venv-board-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis pynq_snn/*.so
 	$(MAKE) -C hls clean
 
 $(BIN)/python:
@@ -42,3 +57,10 @@ $(VENV)/installed: $(SOURCES) | $(BIN)/python
 $(VENV)/installed-for-tests: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@ $(VENV)/installed
+
+# pynq 3 needs the older versions of these packages, and numpy below 2.
+.venv-board-%/installed: $(SOURCES)
+	$(PYTHON_FOR_PYNQ_$*) -m venv .venv-board-$*
+	.venv-board-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest hypothesis \
+	    "pynq==$*" "pycparser<3" "setuptools<=80" "numpy<2"
+	touch $@

@@ -56,29 +56,24 @@ inline std::uint32_t current_planes(const Layer& layer)
 }
 
 // Appends the words with spikes of one tap. The caller has made room for all blocks of the source.
-inline Outcome gather_tap(
-    ReadPort maps, Run& run, const SourceReader& reader, const Tap& tap, const Position& position, std::uint32_t pair,
+inline void gather_tap(
+    const SourceReader& reader, const Tap& tap, const Position& position, std::uint32_t pair,
     const std::uint64_t line_buffer[LINE_BUFFER_WORDS], GatheredWords& gathered)
 {
     const Place place = place_of_tap(reader.map, tap, position.y, position.x);
     if (!place.inside) {
-        return SUCCESS;
+        return;
     }
     std::uint32_t count = gathered.count;
 blocks:
     for (std::uint32_t block = 0; block < reader.map.blocks; ++block) {
 #pragma HLS PIPELINE II=1
-        std::uint64_t word = 0;
-        const Outcome outcome = read_pair(maps, run, reader, place, block, pair, line_buffer, word);
-        if (failed(outcome)) {
-            return outcome;
-        }
+        const std::uint64_t word = read_pair(reader, place, block, pair, line_buffer);
         gathered.word[count] = word;
         gathered.first_row[count] = static_cast<std::uint16_t>((tap.weight_block + block) * BLOCK_CHANNELS);
         count += word != 0 ? 1 : 0;
     }
     gathered.count = count;
-    return SUCCESS;
 }
 
 inline bool has_room(const GatheredWords& gathered)
@@ -87,27 +82,17 @@ inline bool has_room(const GatheredWords& gathered)
 }
 
 // Gathers from tap `next_tap` on until the queue might not hold another tap, or no tap is left.
-inline Outcome gather_words(
-    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
-    std::uint32_t pair, std::uint32_t& next_tap, CoreStorage& storage, GatheredWords& gathered)
+inline void gather_words(
+    const Layer& layer, const Position& position, std::uint32_t pair, std::uint32_t& next_tap,
+    const CoreStorage& storage, GatheredWords& gathered)
 {
     gathered.count = 0;
 taps:
     while (next_tap < layer.tap_count && has_room(gathered)) {
-        const std::uint32_t in_page = next_tap % TAP_PAGE;
-        Outcome outcome = load_tap_page(program, run, header, layer, next_tap - in_page, storage.taps);
-        if (failed(outcome)) {
-            return outcome;
-        }
-        const Tap& tap = storage.taps.tap[in_page];
-        outcome = gather_tap(
-            maps, run, storage.reader[tap.source], tap, position, pair, storage.line_buffer, gathered);
-        if (failed(outcome)) {
-            return outcome;
-        }
+        const Tap& tap = storage.taps.tap[next_tap];
+        gather_tap(storage.reader[tap.source], tap, position, pair, storage.line_buffer, gathered);
         ++next_tap;
     }
-    return SUCCESS;
 }
 
 // What adding the rows of one queue was worth.
@@ -122,58 +107,47 @@ inline QueueWork drain_queue(const GatheredWords& gathered, const WeightRow weig
 }
 
 // Two processes with the queue between them.
-inline Outcome sum_queue(
-    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
-    std::uint32_t pair, std::uint32_t& next_tap, CoreStorage& storage, PairSums& sums, QueueWork& work)
+inline QueueWork sum_queue(
+    const Layer& layer, const Position& position, std::uint32_t pair, std::uint32_t& next_tap,
+    const CoreStorage& storage, PairSums& sums)
 {
 #pragma HLS DATAFLOW
     GatheredWords gathered;
-    const Outcome outcome =
-        gather_words(program, maps, run, header, layer, position, pair, next_tap, storage, gathered);
-    work = drain_queue(gathered, storage.weights, sums);
-    return outcome;
+    gather_words(layer, position, pair, next_tap, storage, gathered);
+    return drain_queue(gathered, storage.weights, sums);
 }
 
 // Sums all taps of one place for one pair of planes.
-inline Outcome sum_pair(
-    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
-    std::uint32_t pair, std::uint32_t lanes, CoreStorage& storage, GroupCycles& cycles, PairSums& sums)
+inline void sum_pair(
+    Run& run, const Layer& layer, const Position& position, std::uint32_t pair, std::uint32_t lanes,
+    const CoreStorage& storage, GroupCycles& cycles, PairSums& sums)
 {
     sums = PairSums{};
     std::uint32_t next_tap = 0;
 queues:
     while (next_tap < layer.tap_count) {
-        QueueWork work;
-        const Outcome outcome =
-            sum_queue(program, maps, run, header, layer, position, pair, next_tap, storage, sums, work);
-        if (failed(outcome)) {
-            return outcome;
-        }
+        const QueueWork work = sum_queue(layer, position, pair, next_tap, storage, sums);
         run.counters.additions += std::uint64_t{work.spikes} * lanes;
         cycles.compute += work.cycles;
     }
-    return SUCCESS;
 }
 
 // The identity shortcut's spikes of one pair of planes, at the output's own place.
-inline Outcome read_shortcut(
-    ReadPort maps, Run& run, const Layer& layer, const Position& position, std::uint32_t pair, CoreStorage& storage,
-    std::uint64_t& word)
+inline std::uint64_t read_shortcut(
+    Run& run, const Layer& layer, const Position& position, std::uint32_t pair, const CoreStorage& storage)
 {
-    word = 0;
     if (!layer.shortcut) {
-        return SUCCESS;
+        return 0;
     }
     const Place place = {true, position.y, position.x};
-    const Outcome outcome =
-        read_pair(maps, run, storage.reader[1], place, 0, pair, storage.line_buffer, word);
+    const std::uint64_t word = read_pair(storage.reader[1], place, 0, pair, storage.line_buffer);
     run.counters.additions += count_ones(word);
-    return outcome;
+    return word;
 }
 
-inline Outcome compute_place(
-    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
-    std::uint32_t lanes, CoreStorage& storage, GroupCycles& cycles, Neurons& neurons)
+inline void compute_place(
+    Run& run, const Layer& layer, const Position& position, std::uint32_t lanes, const CoreStorage& storage,
+    GroupCycles& cycles, Neurons& neurons)
 {
     const GroupParameters& parameters = storage.parameters;
     const std::uint32_t planes = current_planes(layer);
@@ -182,16 +156,8 @@ pairs:
     for (std::uint32_t pair = 0; 2 * pair < planes; ++pair) {
         PairSums sums;
 #pragma HLS ARRAY_PARTITION variable=sums type=complete dim=0
-        Outcome outcome =
-            sum_pair(program, maps, run, header, layer, position, pair, lanes, storage, cycles, sums);
-        if (failed(outcome)) {
-            return outcome;
-        }
-        std::uint64_t shortcut = 0;
-        outcome = read_shortcut(maps, run, layer, position, pair, storage, shortcut);
-        if (failed(outcome)) {
-            return outcome;
-        }
+        sum_pair(run, layer, position, pair, lanes, storage, cycles, sums);
+        const std::uint64_t shortcut = read_shortcut(run, layer, position, pair, storage);
     planes_of_pair:
         for (std::uint32_t i = 0; i < PLANES_OF_PAIR && 2 * pair + i < planes; ++i) {
 #pragma HLS PIPELINE
@@ -204,7 +170,6 @@ pairs:
     finish_neurons(layer, parameters, neurons);
     run.counters.spikes += spikes_fired(layer, neurons, lanes);
     cycles.compute += layer.timesteps + PLACE_OVERHEAD_CYCLES;
-    return SUCCESS;
 }
 
 inline Outcome check_stop(ReadPort memory, const Run& run, const GroupCycles& cycles)
@@ -228,8 +193,8 @@ sources:
 }
 
 inline Outcome compute_row(
-    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
-    std::uint32_t image, std::uint32_t group, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
+    ReadPort maps, WritePort results, Run& run, const Layer& layer, std::uint32_t image, std::uint32_t group,
+    std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
 {
     const std::uint32_t lanes = existing_lanes(layer.output, group);
     OutputBurst& burst = storage.output;
@@ -239,12 +204,9 @@ places:
     for (std::uint32_t x = 0; x < layer.output.width && !failed(outcome); ++x) {
         Neurons neurons;
 #pragma HLS ARRAY_PARTITION variable=neurons type=complete dim=0
-        outcome = compute_place(
-            program, maps, run, header, layer, Position{y, x}, lanes, storage, cycles, neurons);
-        if (!failed(outcome)) {
-            burst.count += pack_place(layer, neurons, burst.word + burst.count);
-            outcome = write_if_full(results, run, burst);
-        }
+        compute_place(run, layer, Position{y, x}, lanes, storage, cycles, neurons);
+        burst.count += pack_place(layer, neurons, burst.word + burst.count);
+        outcome = write_if_full(results, run, burst);
         if (!failed(outcome)) {
             outcome = check_stop(maps, run, cycles);
         }
@@ -255,26 +217,21 @@ places:
     return failed(outcome) ? outcome : check_stop(maps, run, cycles);
 }
 
-// Of an identity shortcut only the block of the output group is needed, at the output's own place.
 inline void plan_sources(
     const Layer& layer, const Reach reach[SOURCE_COUNT], std::uint32_t group, SourceReader reader[SOURCE_COUNT])
 {
-    const std::uint32_t planes = layer.input_planes;
-    const std::uint32_t base = plan_source(layer.source[0], reach[0], planes, layer.source[0].blocks, 0, reader[0]);
-    SourceMap second = layer.source[1];
+    plan_source(layer, 0, reach[0], 0, 0, reader[0]);
+    const std::uint32_t base = words_needed(layer, 0, reach[0]);
+    plan_source(layer, 1, reach[1], layer.shortcut ? group : 0, base, reader[1]);
     if (layer.shortcut) {
-        second.stride_y = 1;
-        second.stride_x = 1;
-        plan_source(second, reach[1], planes, 1, base, reader[1]);
-        reader[1].held_first = group;
-    } else {
-        plan_source(second, reach[1], planes, second.blocks, base, reader[1]);
+        reader[1].map.stride_y = 1;
+        reader[1].map.stride_x = 1;
     }
 }
 
 inline Outcome run_images(
-    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
-    std::uint32_t group, CoreStorage& storage, GroupCycles& cycles)
+    ReadPort maps, WritePort results, Run& run, const Layer& layer, std::uint32_t group, CoreStorage& storage,
+    GroupCycles& cycles)
 {
 images:
     for (std::uint32_t image = 0; image < run.images; ++image) {
@@ -282,8 +239,7 @@ images:
         begin_image(storage.reader[1], run.images, image);
     rows:
         for (std::uint32_t y = 0; y < layer.output.height; ++y) {
-            const Outcome outcome =
-                compute_row(program, maps, results, run, header, layer, image, group, y, storage, cycles);
+            const Outcome outcome = compute_row(maps, results, run, layer, image, group, y, storage, cycles);
             if (failed(outcome)) {
                 return outcome;
             }
@@ -294,7 +250,7 @@ images:
 
 // The weights of a group are fetched once for all images of the batch.
 inline Outcome run_gather_layer(
-    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
+    ReadPort program, ReadPort maps, WritePort results, Run& run, const Layer& layer,
     const Reach reach[SOURCE_COUNT], CoreStorage& storage)
 {
 groups:
@@ -303,7 +259,7 @@ groups:
         Outcome outcome = load_group(program, run, layer, group, storage.parameters, storage.weights);
         if (!failed(outcome)) {
             plan_sources(layer, reach, group, storage.reader);
-            outcome = run_images(program, maps, results, run, header, layer, group, storage, cycles);
+            outcome = run_images(maps, results, run, layer, group, storage, cycles);
         }
         finish_group(run, cycles);
         if (failed(outcome)) {

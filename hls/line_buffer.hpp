@@ -2,7 +2,7 @@
 //
 // Maps live in memory and pass through here: each row of a source is read once for each output group, whatever the number
 // of taps that look at it. So the size of a map is bounded by memory, not by the chip; what must fit here is only the
-// rows in reach. A source whose rows in reach do not fit is read word by word from memory instead.
+// rows in reach, which is checked before a layer begins.
 #ifndef SNN_LINE_BUFFER_HPP
 #define SNN_LINE_BUFFER_HPP
 
@@ -14,19 +14,10 @@
 
 namespace snn {
 
-// 128 KiB, unless the chip has less to give: four rows of 224 places, 64 channels and 8 timesteps fill half of it, a
-// network for CIFAR-10 needs 8 KiB.
-#ifdef SNN_LINE_BUFFER_WORDS
-constexpr std::uint32_t LINE_BUFFER_WORDS = SNN_LINE_BUFFER_WORDS;
-#else
-constexpr std::uint32_t LINE_BUFFER_WORDS = 16384;
-#endif
-
 // How one source is read during a layer. Rows are kept in slots, row r in slot r modulo `slots`.
 struct SourceReader {
     SourceMap map;
     Reach reach;
-    bool resident;             // the rows in reach fit the line buffer
     std::uint32_t base;        // first word of this source in the line buffer
     std::uint32_t slots;       // rows kept
     std::uint32_t held_first;  // channel blocks kept: `held_blocks` from block `held_first`
@@ -44,27 +35,52 @@ inline std::uint32_t slots_needed(const SourceMap& map, const Reach& reach)
     return rows < map.height ? rows : map.height;
 }
 
-// Plans one source from word `base` of the line buffer on; returns the first word behind it.
-inline std::uint32_t plan_source(
-    const SourceMap& map, const Reach& reach, std::uint32_t planes, std::uint32_t held_blocks, std::uint32_t base,
+// Of an identity shortcut and of max pooling only the block of the output group is needed.
+inline std::uint32_t blocks_needed(const Layer& layer, unsigned source)
+{
+    const bool one = layer.operation == Operation::MAX_POOL || (source == 1 && layer.shortcut);
+    return one ? 1 : layer.source[source].blocks;
+}
+
+inline std::uint32_t row_words(const Layer& layer, unsigned source)
+{
+    return layer.source[source].width * (layer.input_planes / 2);
+}
+
+// Words of the rows in reach: at most 256 rows of 64 blocks of 256 places of 16 words, which 32 bits hold.
+inline std::uint32_t words_needed(const Layer& layer, unsigned source, const Reach& reach)
+{
+    if (!reach.used) {
+        return 0;
+    }
+    return slots_needed(layer.source[source], reach) * blocks_needed(layer, source) * row_words(layer, source);
+}
+
+inline Outcome check_line_buffer(const Run& run, const Layer& layer, const Reach reach[SOURCE_COUNT])
+{
+    const std::uint64_t words = std::uint64_t{words_needed(layer, 0, reach[0])} + words_needed(layer, 1, reach[1]);
+    return words <= LINE_BUFFER_WORDS ? SUCCESS
+                                      : Outcome{ErrorCode::BAD_DESCRIPTOR, run.layer << 16 | FIELD_TAP_COUNT};
+}
+
+// Plans one source from word `base` of the line buffer on.
+inline void plan_source(
+    const Layer& layer, unsigned source, const Reach& reach, std::uint32_t held_first, std::uint32_t base,
     SourceReader& reader)
 {
-    reader.map = map;
+    reader.map = layer.source[source];
     reader.reach = reach;
     reader.base = base;
-    reader.slots = slots_needed(map, reach);
-    reader.held_first = 0;
-    reader.held_blocks = held_blocks;
-    reader.place_words = planes / 2;
-    reader.row_words = map.width * reader.place_words;
-    const std::uint32_t words = reader.slots * held_blocks * reader.row_words;
-    reader.resident = words <= LINE_BUFFER_WORDS - base;
+    reader.slots = slots_needed(reader.map, reach);
+    reader.held_first = held_first;
+    reader.held_blocks = blocks_needed(layer, source);
+    reader.place_words = layer.input_planes / 2;
+    reader.row_words = row_words(layer, source);
 rows:
     for (std::uint32_t row = 0; row < MAX_SIDE; ++row) {  // so that a row never loaded still lies within the buffer
 #pragma HLS PIPELINE II=1
         reader.row_base[row] = base;
     }
-    return reader.resident && reach.used ? base + words : base;
 }
 
 inline void begin_image(SourceReader& reader, std::uint32_t images, std::uint32_t image)
@@ -101,7 +117,7 @@ blocks:
 inline Outcome load_rows_in_reach(
     ReadPort maps, Run& run, SourceReader& reader, std::uint32_t y, std::uint64_t line_buffer[LINE_BUFFER_WORDS])
 {
-    if (!reader.reach.used || !reader.resident || reader.row_words == 0) {
+    if (!reader.reach.used) {
         return SUCCESS;
     }
     const std::int32_t origin = static_cast<std::int32_t>(y * reader.map.stride_y);
@@ -136,17 +152,12 @@ inline Place place_of_tap(const SourceMap& map, const Tap& tap, std::uint32_t y,
 }
 
 // One pair of planes of one block at a place of the source.
-inline Outcome read_pair(
-    ReadPort maps, Run& run, const SourceReader& reader, const Place& place, std::uint32_t held_block,
-    std::uint32_t pair, const std::uint64_t line_buffer[LINE_BUFFER_WORDS], std::uint64_t& word)
+inline std::uint64_t read_pair(
+    const SourceReader& reader, const Place& place, std::uint32_t held_block, std::uint32_t pair,
+    const std::uint64_t line_buffer[LINE_BUFFER_WORDS])
 {
     const std::uint32_t in_row = place.column * reader.place_words + pair;
-    if (reader.resident) {
-        word = line_buffer[reader.row_base[place.row] + held_block * reader.row_words + in_row];
-        return SUCCESS;
-    }
-    const std::uint64_t offset = row_offset(reader, place.row, held_block) + std::uint64_t{in_row} * WORD_BYTES;
-    return fenced_read_words(maps, run, reader.map.region, offset, &word, 1);
+    return line_buffer[reader.row_base[place.row] + held_block * reader.row_words + in_row];
 }
 
 }  // namespace snn

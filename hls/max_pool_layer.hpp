@@ -79,9 +79,9 @@ inline std::uint64_t larger_pair(std::uint64_t kept, std::uint64_t seen, Compari
     return later << 32 | earlier;
 }
 
-inline Outcome max_place(
-    ReadPort program, ReadPort maps, Run& run, const Header& header, const Layer& layer, const Position& position,
-    CoreStorage& storage, GroupCycles& cycles, std::uint64_t words[PLACE_WORDS])
+inline void max_place(
+    const Layer& layer, const Position& position, const CoreStorage& storage, GroupCycles& cycles,
+    std::uint64_t words[PLACE_WORDS])
 {
     const SourceReader& reader = storage.reader[0];
 clear:
@@ -91,12 +91,7 @@ clear:
     }
 taps:
     for (std::uint32_t i = 0; i < layer.tap_count; ++i) {
-        const std::uint32_t in_page = i % TAP_PAGE;
-        const Outcome outcome = load_tap_page(program, run, header, layer, i - in_page, storage.taps);
-        if (failed(outcome)) {
-            return outcome;
-        }
-        const Place place = place_of_tap(reader.map, storage.taps.tap[in_page], position.y, position.x);
+        const Place place = place_of_tap(reader.map, storage.taps.tap[i], position.y, position.x);
         if (!place.inside) {
             continue;
         }
@@ -105,17 +100,12 @@ taps:
     pairs:
         for (std::uint32_t pair = 0; pair < reader.place_words; ++pair) {
 #pragma HLS PIPELINE II=1
-            std::uint64_t word = 0;
-            const Outcome read = read_pair(maps, run, reader, place, 0, pair, storage.line_buffer, word);
-            if (failed(read)) {
-                return read;
-            }
+            const std::uint64_t word = read_pair(reader, place, 0, pair, storage.line_buffer);
             words[pair] = layer.input_coding == Coding::BINARY ? larger_pair(words[pair], word, comparison)
                                                                : leading_pair(words[pair], word, lead);
         }
         cycles.compute += reader.place_words;
     }
-    return SUCCESS;
 }
 
 // Adds a finished place to the burst and to the counter.
@@ -136,8 +126,8 @@ pack:
 }
 
 inline Outcome max_row(
-    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
-    std::uint32_t image, std::uint32_t block, std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
+    ReadPort maps, WritePort results, Run& run, const Layer& layer, std::uint32_t image, std::uint32_t block,
+    std::uint32_t y, CoreStorage& storage, GroupCycles& cycles)
 {
     OutputBurst& burst = storage.output;
     begin_output_row(run, layer.output, image, block, y, burst);
@@ -145,11 +135,9 @@ inline Outcome max_row(
 places:
     for (std::uint32_t x = 0; x < layer.output.width && !failed(outcome); ++x) {
         std::uint64_t words[PLACE_WORDS];
-        outcome = max_place(program, maps, run, header, layer, Position{y, x}, storage, cycles, words);
-        if (!failed(outcome)) {
-            pack_masks(words, storage.reader[0].place_words, layer.output_coding, run, burst);
-            outcome = write_if_full(results, run, burst);
-        }
+        max_place(layer, Position{y, x}, storage, cycles, words);
+        pack_masks(words, storage.reader[0].place_words, layer.output_coding, run, burst);
+        outcome = write_if_full(results, run, burst);
         if (!failed(outcome)) {
             outcome = check_stop(maps, run, cycles);
         }
@@ -161,16 +149,15 @@ places:
 }
 
 inline Outcome max_images(
-    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
-    std::uint32_t block, CoreStorage& storage, GroupCycles& cycles)
+    ReadPort maps, WritePort results, Run& run, const Layer& layer, std::uint32_t block, CoreStorage& storage,
+    GroupCycles& cycles)
 {
 images:
     for (std::uint32_t image = 0; image < run.images; ++image) {
         begin_image(storage.reader[0], run.images, image);
     rows:
         for (std::uint32_t y = 0; y < layer.output.height; ++y) {
-            const Outcome outcome =
-                max_row(program, maps, results, run, header, layer, image, block, y, storage, cycles);
+            const Outcome outcome = max_row(maps, results, run, layer, image, block, y, storage, cycles);
             if (failed(outcome)) {
                 return outcome;
             }
@@ -180,15 +167,14 @@ images:
 }
 
 inline Outcome run_max_pool_layer(
-    ReadPort program, ReadPort maps, WritePort results, Run& run, const Header& header, const Layer& layer,
-    const Reach reach[SOURCE_COUNT], CoreStorage& storage)
+    ReadPort maps, WritePort results, Run& run, const Layer& layer, const Reach reach[SOURCE_COUNT],
+    CoreStorage& storage)
 {
 blocks:
     for (std::uint32_t block = 0; block < layer.output.groups; ++block) {
         GroupCycles cycles = begin_group(run);
-        plan_source(layer.source[0], reach[0], layer.input_planes, 1, 0, storage.reader[0]);
-        storage.reader[0].held_first = block;
-        const Outcome outcome = max_images(program, maps, results, run, header, layer, block, storage, cycles);
+        plan_source(layer, 0, reach[0], block, 0, storage.reader[0]);
+        const Outcome outcome = max_images(maps, results, run, layer, block, storage, cycles);
         finish_group(run, cycles);
         if (failed(outcome)) {
             return outcome;

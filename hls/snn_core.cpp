@@ -50,7 +50,11 @@ Outcome run_layer(
         outcome = check_descriptor(descriptor, header, run.layer, layer);
     }
     if (!failed(outcome)) {
-        outcome = scan_taps(program, run, header, layer, storage.taps, reach);
+        outcome = load_taps(program, run, header, layer, storage.taps);
+    }
+    if (!failed(outcome)) {
+        find_reach(layer, storage.taps, reach);
+        outcome = check_line_buffer(run, layer, reach);
     }
     if (!failed(outcome)) {
         outcome = check_fences(run, layer);
@@ -59,8 +63,8 @@ Outcome run_layer(
         return outcome;
     }
     const bool gathers = layer.operation == Operation::GATHER;
-    outcome = gathers ? run_gather_layer(program, maps, results, run, header, layer, reach, storage)
-                      : run_max_pool_layer(program, maps, results, run, header, layer, reach, storage);
+    outcome = gathers ? run_gather_layer(program, maps, results, run, layer, reach, storage)
+                      : run_max_pool_layer(maps, results, run, layer, reach, storage);
     return failed(outcome) ? outcome : write_counters(results, run, header);
 }
 

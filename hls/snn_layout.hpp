@@ -17,11 +17,12 @@ constexpr std::uint32_t MAX_TIMESTEPS = 0x20;
 constexpr std::uint32_t MAX_PLANES = 0x20;
 constexpr std::uint32_t MAX_CHANNELS = 0x800;
 constexpr std::uint32_t MAX_SIDE = 0x100;
-constexpr std::uint32_t MAX_TAPS = 0xffff;
+constexpr std::uint32_t MAX_TAPS = 0x400;
 constexpr std::uint32_t MAX_STRIDE = 0x100;
 constexpr std::uint32_t MAX_LAYERS = 0xff;
 constexpr std::uint32_t MAX_IMAGES = 0x400;
-constexpr std::uint32_t MAX_WEIGHT_BLOCKS = 0x120;
+constexpr std::uint32_t MAX_WEIGHT_BLOCKS = 0x100;
+constexpr std::uint32_t LINE_BUFFER_WORDS = 0x4000;
 constexpr std::uint32_t MAX_FRACTION_BITS = 0x8;
 constexpr std::uint32_t MAX_LEAK_SHIFT = 0xf;
 constexpr std::uint32_t WEIGHT_LIMIT = 0x7f;
@@ -162,9 +163,9 @@ constexpr FieldLimit DESCRIPTOR_LIMITS[DESCRIPTOR_FIELD_COUNT] = {
     {0x0, 0x20},  // output_planes
     {0x0, 0x1},  // shortcut
     {0x0, 0xffffffff},  // first_tap
-    {0x1, 0xffff},  // tap_count
+    {0x1, 0x400},  // tap_count
     {0x0, 0xffffffff},  // weight_offset
-    {0x0, 0x120},  // weight_blocks
+    {0x0, 0x100},  // weight_blocks
     {0x2, 0x3},  // output_region
     {0x0, 0xffffffff},  // output_offset
     {0x1, 0xffffffff},  // output_image_bytes

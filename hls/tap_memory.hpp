@@ -1,7 +1,4 @@
 // The taps of a layer, on chip.
-//
-// Networks have tens of taps in a layer, the program format allows 65,535. The memory holds one page of them: a layer
-// that fits is read once, a longer one is paged in again and again, slower but right.
 #ifndef SNN_TAP_MEMORY_HPP
 #define SNN_TAP_MEMORY_HPP
 
@@ -13,13 +10,9 @@
 
 namespace snn {
 
-constexpr std::uint32_t TAP_PAGE = 1024;
-constexpr std::uint32_t NO_PAGE = 0xffffffffu;
-
 struct TapMemory {
-    std::uint64_t words[TAP_PAGE];
-    Tap tap[TAP_PAGE];
-    std::uint32_t first;  // index within the layer of tap[0]; NO_PAGE: nothing valid is held
+    std::uint64_t words[MAX_TAPS];
+    Tap tap[MAX_TAPS];
 };
 
 // Rows that the taps of one source reach, relative to the origin of an output row.
@@ -29,45 +22,24 @@ struct Reach {
     std::int32_t last_dy;
 };
 
-inline std::uint64_t tap_offset(const Header& header, const Layer& layer, std::uint32_t index)
+// Reads the layer's taps and checks each.
+inline Outcome load_taps(ReadPort program, Run& run, const Header& header, const Layer& layer, TapMemory& memory)
 {
-    return HEADER_BYTES + std::uint64_t{DESCRIPTOR_BYTES} * header.field[HEADER_LAYER_COUNT] +
-           std::uint64_t{TAP_BYTES} * (std::uint64_t{layer.first_tap} + index);
-}
-
-inline std::uint32_t taps_in_page(const Layer& layer, std::uint32_t first)
-{
-    const std::uint32_t left = layer.tap_count - first;
-    return left < TAP_PAGE ? left : TAP_PAGE;
-}
-
-// Makes the page that begins with tap `first` the one held. Taps are checked whenever they are read: what indexes the
-// weight memory must never depend on memory having kept still since an earlier check.
-inline Outcome load_tap_page(
-    ReadPort program, Run& run, const Header& header, const Layer& layer, std::uint32_t first, TapMemory& memory)
-{
-    if (memory.first == first) {
-        return SUCCESS;
-    }
-    memory.first = NO_PAGE;
-    const std::uint32_t count = taps_in_page(layer, first);
+    const std::uint64_t offset = HEADER_BYTES + std::uint64_t{DESCRIPTOR_BYTES} * header.field[HEADER_LAYER_COUNT] +
+                                 std::uint64_t{TAP_BYTES} * layer.first_tap;
     const Outcome outcome =
-        fenced_read_words(program, run, Region::PROGRAM, tap_offset(header, layer, first), memory.words, count);
+        fenced_read_words(program, run, Region::PROGRAM, offset, memory.words, layer.tap_count);
     if (failed(outcome)) {
         return outcome;
     }
     bool valid = true;
 decode_taps:
-    for (std::uint32_t i = 0; i < count; ++i) {
+    for (std::uint32_t i = 0; i < layer.tap_count; ++i) {
 #pragma HLS PIPELINE II=1
         memory.tap[i] = decode_tap(memory.words[i]);
         valid = valid && tap_is_valid(layer, memory.tap[i]);
     }
-    if (!valid) {
-        return {ErrorCode::BAD_DESCRIPTOR, run.layer << 16 | FIELD_FIRST_TAP};
-    }
-    memory.first = first;
-    return SUCCESS;
+    return valid ? SUCCESS : Outcome{ErrorCode::BAD_DESCRIPTOR, run.layer << 16 | FIELD_FIRST_TAP};
 }
 
 inline void widen_reach(Reach& reach, std::int32_t dy)
@@ -77,26 +49,16 @@ inline void widen_reach(Reach& reach, std::int32_t dy)
     reach.used = true;
 }
 
-// Checks every tap of the layer and finds which rows of each source they reach.
-inline Outcome scan_taps(
-    ReadPort program, Run& run, const Header& header, const Layer& layer, TapMemory& memory, Reach reach[SOURCE_COUNT])
+// Finds which rows of each source the taps reach.
+inline void find_reach(const Layer& layer, const TapMemory& memory, Reach reach[SOURCE_COUNT])
 {
-    memory.first = NO_PAGE;
     reach[0] = Reach{false, 0, 0};
     reach[1] = Reach{layer.shortcut, 0, 0};  // an identity shortcut reads source 1 at the output's own place
-tap_pages:
-    for (std::uint32_t first = 0; first < layer.tap_count; first += TAP_PAGE) {
-        const Outcome outcome = load_tap_page(program, run, header, layer, first, memory);
-        if (failed(outcome)) {
-            return outcome;
-        }
-    taps:
-        for (std::uint32_t i = 0; i < taps_in_page(layer, first); ++i) {
+taps:
+    for (std::uint32_t i = 0; i < layer.tap_count; ++i) {
 #pragma HLS PIPELINE II=1
-            widen_reach(reach[memory.tap[i].source], memory.tap[i].dy);
-        }
+        widen_reach(reach[memory.tap[i].source], memory.tap[i].dy);
     }
-    return SUCCESS;
 }
 
 }  // namespace snn

@@ -1,4 +1,4 @@
-"""The command line: ``pynq-snn run | info | eval | doctor``.
+"""The command line: ``pynq-snn run | info | eval | bench | report | doctor | selftest``.
 
 Exit codes: 0 good, 1 a failure (one line on standard error), 2 wrong usage, 130 interrupted, 141 the reader of the
 output went away. What a command needs is imported when it runs, so that the answer is there within a second.
@@ -22,6 +22,7 @@ from pynq_snn.models import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
     from pynq_snn.accelerator import Accelerator
+    from pynq_snn.bench import Bench, Inputs
     from pynq_snn.cluster import Cluster
     from pynq_snn.evaluation import Tally
     from pynq_snn.network import Layer, Network
@@ -100,14 +101,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_info(commands)
     _add_eval(commands)
+    _add_bench(commands)
+    _add_report(commands)
     _add_doctor(commands)
+    _add_selftest(commands)
     return parser
 
 
 def _add_command(commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
+    parser = _add_plain_command(commands, name, command, text)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def _add_plain_command(commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
     parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=command)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     _add_debug(parser)
     return parser
 
@@ -156,21 +165,69 @@ def _add_eval(commands: Any) -> None:
     _add_execution(parser)
 
 
+def _add_bench(commands: Any) -> None:
+    parser = _add_command(commands, "bench", _bench, "measure how fast a model runs and what it costs")
+    _add_measuring(parser)
+    parser.add_argument("--report", metavar="DIR", help="write the figures and plots into this folder")
+
+
+def _add_report(commands: Any) -> None:
+    parser = _add_command(commands, "report", _report, "write one page about a model: accuracy, speed, energy, layers")
+    parser.add_argument("-o", "--output", default="report.html", metavar="FILE", help="page to write (report.html)")
+    _add_measuring(parser)
+
+
+def _add_measuring(parser: Any) -> None:
+    from pynq_snn.power import METER_FORMS
+
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, metavar="MODEL", help="name of a shipped model, or path"
+    )
+    _add_device(parser)
+    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="pictures in one run (default: 1)")
+    parser.add_argument(
+        "--data", metavar="FOLDER|NPZ", help="pictures to run on (default: cut-outs of the bundled photograph)"
+    )
+    parser.add_argument(
+        "--seconds", type=_above_zero, default=3.0, metavar="S", help="go on for at least so long (default: 3)"
+    )
+    parser.add_argument(
+        "--clock", type=_above_zero, metavar="MHZ", help="the core's clock (default: the overlay's, or 100)"
+    )
+    power = parser.add_mutually_exclusive_group()
+    power.add_argument("--power-w", type=_above_zero, metavar="W", help="power of the board, if you know it")
+    power.add_argument("--meter", metavar="|".join(METER_FORMS), help="read a power meter during the run")
+    _add_network(parser)
+
+
 def _add_doctor(commands: Any) -> None:
     _add_command(commands, "doctor", _doctor, "show what this machine has, and what to do about what it lacks")
 
 
-def _add_execution(parser: Any) -> None:
+def _add_selftest(commands: Any) -> None:
+    parser = _add_plain_command(commands, "selftest", _selftest, "find out whether a device computes what it should")
+    _add_device(parser)
+    parser.add_argument("--json", metavar="FILE", help="write the report here, anew after every section")
     parser.add_argument(
-        "--device", type=_device, default="auto",
-        help="where to compute (default: auto; `pynq-snn doctor` lists them)",
-    )  # fmt: skip
+        "--no-margin", action="store_true", help="on a board: do not search for the clock at which it begins to fail"
+    )
+
+
+def _add_execution(parser: Any) -> None:
+    _add_device(parser)
     parser.add_argument(
         "--fit", choices=("crop", "pad"), default="crop",
         help="pictures of another aspect ratio: cut what sticks out, or pad with the mean colour (default: crop)",
     )  # fmt: skip
-    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="longest time for one run of the core")
     _add_network(parser)
+
+
+def _add_device(parser: Any) -> None:
+    parser.add_argument(
+        "--device", type=_device, default="auto",
+        help="where to compute (default: auto; `pynq-snn doctor` lists them)",
+    )  # fmt: skip
+    parser.add_argument("--timeout", type=_above_zero, metavar="SECONDS", help="longest time for one run of the core")
 
 
 def _add_network(parser: Any) -> None:
@@ -185,13 +242,14 @@ def _positive(text: str) -> int:
     return value
 
 
-def _seconds(text: str) -> float:
+def _above_zero(text: str) -> float:
+    """Read a number above 0 of seconds, watts or megahertz."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
@@ -396,6 +454,61 @@ def _watch(tallies: Iterator[Tally], total: int, state_file: str | None) -> Tall
     return tally
 
 
+def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[Network, Inputs, Bench]:
+    """Benchmark the network that the arguments name."""
+    from pynq_snn.bench import choose_clock, dataset_inputs, default_inputs, run_bench
+    from pynq_snn.network import Network
+    from pynq_snn.power import open_meter
+
+    network = Network.from_onnx(find_model(arguments.model), timesteps=arguments.timesteps, firing=arguments.firing)
+    inputs = dataset_inputs(arguments.data, network) if arguments.data else default_inputs(network)
+    with contextlib.ExitStack() as stack:
+        meter = stack.enter_context(open_meter(arguments.meter)) if arguments.meter else None
+        result = run_bench(
+            accelerator,
+            network,
+            inputs,
+            batch=arguments.batch,
+            seconds=arguments.seconds,
+            clock=choose_clock(arguments.clock),
+            power_w=arguments.power_w,
+            meter=meter,
+        )
+    return network, inputs, result
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from pynq_snn import bench_output
+
+    with _open_accelerator(arguments) as accelerator:
+        _, _, result = _measure(accelerator, arguments)
+    written = bench_output.write_files(result, arguments.report) if arguments.report else []
+    if arguments.json:
+        return _print_json(result.as_json())
+    print(bench_output.as_text(result), end="")
+    if written:
+        print(f"\nwrote {', '.join(str(path) for path in written)}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from pynq_snn.network import Network
+    from pynq_snn.report import build_report, write_report
+    from pynq_snn.trace import record
+
+    with _open_accelerator(arguments) as accelerator:
+        network, inputs, result = _measure(accelerator, arguments)
+        # Stepwise firing, because under deferred firing a potential has no history to show.
+        stepwise = Network.from_onnx(find_model(arguments.model), timesteps=arguments.timesteps, firing="stepwise")
+        accelerator.load(stepwise, keep_maps=True)
+        trace = record(accelerator, inputs.items[0])
+    write_report(build_report(network, result, trace), arguments.output)
+    if arguments.json:
+        return _print_json({"report": arguments.output, **result.as_json()})
+    print(f"wrote {arguments.output}")
+    return 0
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from pynq_snn.doctor import examine
 
@@ -410,7 +523,37 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if healthy else EXIT_FAILURE
 
 
+def _selftest(arguments: argparse.Namespace) -> int:
+    from pynq_snn.accelerator import DEFAULT_TIMEOUT_S
+    from pynq_snn.selftest import run_selftest
+
+    report: dict[str, Any] = {}
+    timeout_s = arguments.timeout or DEFAULT_TIMEOUT_S
+    for report in run_selftest(arguments.device, margin=not arguments.no_margin, timeout_s=timeout_s):
+        if not report["sections"][1:]:
+            print(f"device {report['device']['name']}: {report['device']['description']}\n")
+        section = report["sections"][-1]
+        print(f"{section['state']:8} {section['name']:18} {section['seconds']:7.1f} s  {section['detail']}", flush=True)
+        if arguments.json:
+            _write_safely(arguments.json, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    print("\nall is well" if report["ok"] else "\nnot all is well: see the lines that begin with failed")
+    return 0 if report["ok"] else EXIT_FAILURE
+
+
 # --- output -----------------------------------------------------------------------------------------------------------
+
+
+def _write_safely(path: str, text: str) -> None:
+    """Write a file so that the old or the new content survives if the machine stops at any moment."""
+    partial = f"{path}.partial"
+    try:
+        with open(partial, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor is needed below
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)  # noqa: PTH105
+    except OSError as error:
+        raise PynqSnnError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _setting(network: Network) -> str:

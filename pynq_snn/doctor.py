@@ -9,13 +9,16 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from pynq_snn import __version__
+from pynq_snn.devices.board.presence import BOARD_MACHINE, contiguous_memory
+from pynq_snn.errors import DeviceError
 from pynq_snn.models import model_folder, shipped_models
 
 COMPILERS = ("g++", "c++", "clang++")
-BOARD_MACHINE = "armv7l"
 COMPILER_TIMEOUT_S = 10.0
+NEEDED_MIB = 16  # contiguous memory for the shipped network with a batch of 16, and some air
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def examine() -> list[Finding]:
         *_onnx_packages(),
         _pynq(),
         _models(),
+        *_overlay(),
+        *_board(),
     ]
 
 
@@ -114,3 +119,54 @@ def _models() -> Finding:
     if names:
         return Finding("models", "ok", names)
     return Finding("models", "missing", f"none in {model_folder()}; install pynq-snn again, or give --model PATH")
+
+
+def _overlay() -> list[Finding]:
+    """Say which bitstream the package holds; without a board nobody needs one."""
+    from pynq_snn.devices.board.presence import board_present
+    from pynq_snn.overlay.files import check_bitstream, find_overlay
+
+    try:
+        overlay = find_overlay()
+        check_bitstream(overlay)
+    except DeviceError as error:
+        return [Finding("bitstream", "missing", str(error))] if board_present() else []
+    return [Finding("bitstream", "ok", f"build {overlay.build_hash:08x}, for up to {overlay.clock_mhz:.2f} MHz")]
+
+
+def _board() -> list[Finding]:
+    """Look at a board from outside, without touching its FPGA: another process may be using it."""
+    from pynq_snn.devices.board import presence
+
+    if not presence.board_present():
+        return []
+    return [_fpga(presence.FPGA_MANAGER / "state"), _contiguous_memory(), _user()]
+
+
+def _fpga(state_file: Path) -> Finding:
+    try:
+        return Finding("FPGA", "ok", f"its manager says: {state_file.read_text().strip()}")
+    except OSError as error:
+        return Finding("FPGA", "missing", f"its manager cannot be asked ({error.strerror}); restart the board")
+
+
+def _contiguous_memory() -> Finding:
+    facts = contiguous_memory()
+    if facts is None:
+        return Finding(
+            "contiguous memory", "missing", "the kernel has none (no CmaTotal); add cma=128M to its arguments"
+        )
+    free, total = (size >> 20 for size in facts)
+    text = f"{free} of {total} MiB free"
+    if free < NEEDED_MIB:
+        return Finding(
+            "contiguous memory", "missing", f"{text}, {NEEDED_MIB} are needed; close other notebooks, or see "
+            "docs/board.md, section Memory",
+        )  # fmt: skip
+    return Finding("contiguous memory", "ok", text)
+
+
+def _user() -> Finding:
+    if os.geteuid() == 0:
+        return Finding("user", "ok", "root")
+    return Finding("user", "missing", "the FPGA can be used by root only; run `sudo -i` first")

@@ -9,7 +9,7 @@ All values are little endian. Offsets are in bytes unless a name says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 # --- identity ---------------------------------------------------------------------------------------------------------
@@ -29,11 +29,12 @@ MAX_TIMESTEPS = 32
 MAX_PLANES = 32
 MAX_CHANNELS = 2048
 MAX_SIDE = 256  # rows or columns of a spike map
-MAX_TAPS = 65535
+MAX_TAPS = 1024  # of a layer: all of them are on chip
 MAX_STRIDE = 256
 MAX_LAYERS = 255
 MAX_IMAGES = 1024
-MAX_WEIGHT_BLOCKS = 288  # of one output group: 9,216 rows, a 3x3x512 convolution and as much again for a shortcut
+MAX_WEIGHT_BLOCKS = 256  # of one output group: 8 banks of 1,024 rows, a 3x3x512 convolution and half as much again
+LINE_BUFFER_WORDS = 16384  # of 64 bits, on chip: the rows of all sources that the taps of one output row reach
 MAX_FRACTION_BITS = 8
 MAX_LEAK_SHIFT = 15
 WEIGHT_LIMIT = 127  # int8 weights are symmetric: -127 to 127
@@ -204,6 +205,16 @@ COUNTER_RECORD_BYTES = 64
 
 
 @dataclass(frozen=True)
+class BitField:
+    """A part of a register that has a name of its own."""
+
+    name: str
+    bit: int
+    note: str
+    bits: int = 1
+
+
+@dataclass(frozen=True)
 class Register:
     """One register.
 
@@ -211,6 +222,8 @@ class Register:
     ----------
     direction : {"control", "in", "out"}
         Handshake register, argument written by software, result written by the core.
+    fields : tuple of BitField
+        Its parts, where it is more than one number.
     """
 
     name: str
@@ -218,16 +231,26 @@ class Register:
     bits: int
     note: str
     offset: int = 0
+    fields: tuple[BitField, ...] = ()
 
 
 CONTROL_START, CONTROL_DONE, CONTROL_IDLE, CONTROL_READY = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 
-_CONTROL = (
-    Register("control", "control", 32, "bit 0 start, 1 done (cleared by reading), 2 idle, 3 ready", 0x00),
-    Register("interrupt_global_enable", "control", 32, "bit 0", 0x04),
-    Register("interrupt_enable", "control", 32, "bit 0 done", 0x08),
-    Register("interrupt_status", "control", 32, "bit 0 done; writing 1 clears it", 0x0C),
+_CONTROL_FIELDS = (
+    BitField("start", 0, "writing 1 starts a run"),
+    BitField("done", 1, "a run has ended; cleared by reading"),
+    BitField("idle", 2, "no run is going on"),
+    BitField("ready", 3, "the next run may be started"),
 )
+_DONE_FIELD = (BitField("done", 0, "the end of a run"),)
+
+_CONTROL = (
+    Register("control", "control", 32, "bit 0 start, 1 done (cleared by reading), 2 idle, 3 ready", 0x00,
+             _CONTROL_FIELDS),
+    Register("interrupt_global_enable", "control", 32, "bit 0", 0x04, (BitField("enable", 0, "of the interrupt"),)),
+    Register("interrupt_enable", "control", 32, "bit 0 done", 0x08, _DONE_FIELD),
+    Register("interrupt_status", "control", 32, "bit 0 done; writing 1 clears it", 0x0C, _DONE_FIELD),
+)  # fmt: skip
 _ARGUMENTS = (
     Register("program_address", "in", 64, "physical address of the program"),
     Register("program_bytes", "in", 32, "size of its buffer: reads beyond are refused"),
@@ -243,16 +266,17 @@ _ARGUMENTS = (
     Register("core_version", "out", 32, "LAYOUT_VERSION that the core understands"),
     Register("build_hash", "out", 32, "first 32 bits of the hash of the core's sources; 0 for software models"),
     Register("error_code", "out", 32, "ErrorCode of the last run"),
-    Register("error_detail", "out", 32, "where, see ErrorCode"),
+    Register("error_detail", "out", 32, "where, see ErrorCode",
+             fields=(BitField("where", 0, "field, region or 0", 16), BitField("layer", 16, "layer", 16))),
     Register("cycles_low", "out", 32, "cycles of the last run, bits 31..0"),
     Register("cycles_high", "out", 32, "cycles of the last run, bits 63..32"),
-)
+)  # fmt: skip
 
 
 def _place(arguments: tuple[Register, ...]) -> tuple[Register, ...]:
     offset, placed = 0x10, []
     for register in arguments:
-        placed.append(Register(register.name, register.direction, register.bits, register.note, offset))
+        placed.append(replace(register, offset=offset))
         if register.direction == "out":
             offset += 16
         else:
@@ -261,7 +285,8 @@ def _place(arguments: tuple[Register, ...]) -> tuple[Register, ...]:
 
 
 # Not an argument: a strobe that only the RTL has, above everything that Vitis HLS would place.
-_SOFT_RESET = Register("soft_reset", "control", 32, "writing 1 stops a run and returns the core to idle", 0x1F0)
+_SOFT_RESET = Register("soft_reset", "control", 32, "writing 1 stops a run and returns the core to idle", 0x1F0,
+                       (BitField("reset", 0, "writing 1 stops a run"),))  # fmt: skip
 
 REGISTERS = (*_CONTROL, *_place(_ARGUMENTS), _SOFT_RESET)
 REGISTER_OFFSETS = {register.name: register.offset for register in REGISTERS}

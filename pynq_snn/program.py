@@ -6,6 +6,7 @@ The format is declared in `pynq_snn.layout` and explained in docs/numerics.md, s
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +87,31 @@ def compile_network(network: Network, *, keep_maps: bool = False) -> Program:
         The network exceeds a limit of the core; the message names layer, value and limit.
     """
     return _Compiler(network, keep_maps).run()
+
+
+def line_buffer_words(fields: Mapping[str, int], taps: Sequence[Tap]) -> int:
+    """Return how many words of the line buffer a layer needs (docs/numerics.md, section 8, step 4).
+
+    Parameters
+    ----------
+    fields : mapping
+        A descriptor's fields by name.
+    taps : sequence of (dy, dx, weight block, source)
+        The layer's taps.
+    """
+    shortcut = bool(fields["shortcut"])
+    words = 0
+    for number in (0, 1):
+        rows = [tap[0] for tap in taps if tap[3] == number]
+        if number == 1 and shortcut:
+            rows = [0]
+        if not rows:
+            continue
+        one_block = fields["operation"] == Operation.MAX_POOL or (number == 1 and shortcut)
+        blocks = 1 if one_block else fields[f"source{number}_blocks"]
+        reach = min(max(rows) - min(rows) + 1, fields[f"source{number}_height"])
+        words += reach * blocks * fields[f"source{number}_width"] * (fields["input_planes"] // 2)
+    return words
 
 
 def pack_fields(fields: tuple[layout.Field, ...], values: dict[str, int], size: int) -> Bytes:
@@ -266,6 +292,7 @@ class _Compiler:
         else:
             self._gather(layer, values)
         values["tap_count"] = len(self.taps) - values["first_tap"]
+        self._check_reach(values)
         self._output(index, layer, values)
         self.descriptors.append(values)
 
@@ -343,6 +370,21 @@ class _Compiler:
         values[prefix + "width"] = columns
         values[prefix + "blocks"] = place.layout.blocks
         values[prefix + "stride_y"], values[prefix + "stride_x"] = strides
+
+    def _check_reach(self, values: dict[str, int]) -> None:
+        """Refuse taps, or rows in their reach, that the core's memories do not hold."""
+        taps = self.taps[values["first_tap"] :]
+        if len(taps) > layout.MAX_TAPS:
+            raise ProgramError(
+                f"{len(taps)} places are summed for one output, above the core's {layout.MAX_TAPS}; "
+                "pool in two steps, or in smaller windows"
+            )
+        words = line_buffer_words(values, taps)
+        if words > layout.LINE_BUFFER_WORDS:
+            raise ProgramError(
+                f"the rows that one output row reaches take {8 * words} bytes on chip, above the core's "
+                f"{8 * layout.LINE_BUFFER_WORDS}; pool earlier or in two steps, or use fewer channels or timesteps here"
+            )
 
     def _output(self, index: int, layer: Layer, values: dict[str, int]) -> None:
         values["output_channels"], values["output_height"], values["output_width"] = layer.output_shape

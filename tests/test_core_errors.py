@@ -235,6 +235,23 @@ def test_damaged_taps(device: SimulatedDevice, program: Program, inputs: np.ndar
         assert (code, detail) == (ErrorCode.BAD_DESCRIPTOR, FIELDS.index("first_tap"))
 
 
+def test_rows_beyond_the_line_buffer(device: SimulatedDevice, program: Program, inputs: np.ndarray) -> None:
+    layer, side = 2, layout.MAX_SIDE
+    start = layout.HEADER_BYTES + layer * layout.DESCRIPTOR_BYTES
+    fields = dict(zip(FIELDS, program.data[start : start + 4 * len(FIELDS)].view("<u4").tolist(), strict=True))
+    row_bytes = layout.MASK_BYTES * fields["input_planes"] * side
+    sizes = {"height": side, "width": side, "row_bytes": row_bytes, "block_bytes": row_bytes * side}
+    sizes["image_bytes"] = sizes["block_bytes"] * fields["source0_blocks"]
+    data = program.data.copy()
+    tap = layout.HEADER_BYTES + len(program.network.layers) * layout.DESCRIPTOR_BYTES
+    tap += layout.TAP_BYTES * fields["first_tap"]
+    data[tap : tap + 2] = np.array([-32768], "<i2").view(np.uint8)  # the first tap's dy: all rows are in reach
+    for field, value in sizes.items():
+        data = with_field(data, layer, "source0_" + field, value)
+    code, detail, _ = Bench(device, program).run(data, inputs)
+    assert (code, detail) == (ErrorCode.BAD_DESCRIPTOR, layer << 16 | FIELDS.index("tap_count"))
+
+
 def test_the_driver_explains_a_core_error(device: SimulatedDevice, program: Program) -> None:
     accelerator = Accelerator(device)
     network = accelerator.load(program.network)

@@ -34,15 +34,22 @@ def channels_of_2048() -> TrainedNetwork:
     return builder.readout(3, pool_all=True)
 
 
-def fan_in_of_9216() -> TrainedNetwork:
-    builder = NetworkBuilder(3, (3, 4, 4), timesteps=2)
-    first = builder.conv(512, kernel=1, padding=0)
-    second = builder.conv(512)
-    builder.conv(40, second, second=(first, 3, 1))
+def fan_in_of_8192() -> TrainedNetwork:
+    builder = NetworkBuilder(3, (3, 5, 5), timesteps=2)
+    builder.conv(512, kernel=1, padding=0)
+    builder.conv(40, kernel=4, padding=1)
     return builder.readout(3, pool_all=True)
 
 
-@pytest.mark.parametrize("build", [picture_of_224, channels_of_2048, fan_in_of_9216], ids=lambda f: f.__name__)
+def pooling_of_1024_places() -> TrainedNetwork:
+    builder = NetworkBuilder(8, (3, 32, 32), timesteps=2)
+    builder.conv(40, kernel=1, padding=0)
+    return builder.readout(3, pool_all=True)
+
+
+@pytest.mark.parametrize(
+    "build", [picture_of_224, channels_of_2048, fan_in_of_8192, pooling_of_1024_places], ids=lambda f: f.__name__
+)
 def test_largest_networks(build: object) -> None:
     assert callable(build)
     network = integrate(build())
@@ -64,7 +71,23 @@ def test_weights_beyond_the_fan_in_are_refused() -> None:
     first = builder.conv(544)
     builder.conv(8, first, second=(0, 3, 1))
     network = integrate(builder.readout(3, pool_all=True))
-    with pytest.raises(ProgramError, match="layer layer2: 9792 inputs of a neuron exceed the core's 9216"):
+    with pytest.raises(ProgramError, match="layer layer2: 9792 inputs of a neuron exceed the core's 8192"):
+        compile_network(network)
+
+
+def test_too_many_pooled_places_are_refused() -> None:
+    builder = NetworkBuilder(9, (3, 33, 33), timesteps=2)
+    builder.conv(4, kernel=1, padding=0)
+    network = integrate(builder.readout(3, pool_all=True))
+    with pytest.raises(ProgramError, match="1089 places are summed for one output.* pool in two steps"):
+        compile_network(network)
+
+
+def test_rows_beyond_the_line_buffer_are_refused() -> None:
+    builder = NetworkBuilder(10, (3, 32, 32), timesteps=32)
+    builder.conv(64, kernel=1, padding=0)
+    network = integrate(builder.readout(3, pool_all=True), firing="stepwise")
+    with pytest.raises(ProgramError, match="reaches take 262144 bytes on chip, above the core's 131072; pool earlier"):
         compile_network(network)
 
 

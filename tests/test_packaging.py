@@ -18,7 +18,19 @@ from tests.conftest import ROOT
 
 pytest.importorskip("setuptools", minversion="77")
 
-SOURCES = ("pynq_snn", "hls", "models", "overlays", "setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md")
+SOURCES = (
+    "pynq_snn",
+    "hls",
+    "models",
+    "overlays",
+    "examples",
+    "benchmarks",
+    "setup.py",
+    "pyproject.toml",
+    "MANIFEST.in",
+    "LICENSE",
+    "README.md",
+)
 
 
 def copy_sources(target: Path) -> Path:
@@ -61,6 +73,10 @@ def test_an_installed_package_works_away_from_its_sources(tmp_path: Path, model_
     assert (package / "pynq_snn" / "data" / "notebooks" / "first.ipynb").is_file()
     done = run(package, "run", picture_file, "--model", "tiny", "--device", "kernel", "--json")
     assert json.loads(done.stdout)["device"] == "kernel", done.stderr
+    done = run(package, "bench", "tiny", "--device", "kernel", "--seconds", "0.01", "--json")
+    assert "cut-outs of the photograph" in json.loads(done.stdout)["setting"]["inputs"], done.stderr
+    assert (package / "pynq_snn" / "report.css").is_file()
+    assert (package / "pynq_snn" / "data" / "benchmarks" / "accuracy.json").is_file()
 
 
 def test_without_a_compiler_the_rest_works(tmp_path: Path, model_file: Path, picture_file: Path) -> None:

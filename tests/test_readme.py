@@ -1,9 +1,10 @@
-"""What README.md tells people to type works."""
+"""What README.md and the guides tell people to type works."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,15 @@ from pynq_snn.models import shipped_models
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
-COMMANDS = re.findall(r"^    \.venv/bin/pynq-snn (.+)$", README, re.MULTILINE)
-SCRIPTS = re.findall(r"^```python\n(.+?)^```", README, re.MULTILINE | re.DOTALL)
+GUIDES = ("README.md", "docs/benchmark.md")
+TEXTS = {name: (ROOT / name).read_text("utf-8") for name in GUIDES}
+COMMANDS = [
+    line for text in TEXTS.values() for line in re.findall(r"^    \.venv/bin/pynq-snn (.+)$", text, re.MULTILINE)
+]
+SCRIPTS = [
+    script for text in TEXTS.values() for script in re.findall(r"^```python\n(.+?)^```", text, re.MULTILINE | re.DOTALL)
+]
+LINKS = [(name, target) for name, text in TEXTS.items() for target in re.findall(r"\]\(((?!https?:)[^)#]+)", text)]
 PICTURES = np.random.default_rng(8).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
 
@@ -26,7 +34,15 @@ def folders(tmp_path: Path) -> dict[str, str]:
     for index, label in enumerate(("cat", "ship")):
         (tmp_path / "pictures" / label).mkdir(parents=True)
         Image.fromarray(PICTURES[index]).save(tmp_path / "pictures" / label / "one.png")
-    return {"PICTURES": str(tmp_path / "pictures")}
+    log = tmp_path / "power.csv"
+    now = time.time()
+    log.write_text("time,watts\n" + "".join(f"{now + second / 10},1.6\n" for second in range(-50, 1200)))
+    return {
+        "PICTURES": str(tmp_path / "pictures"),
+        "FOLDER": str(tmp_path / "folder"),
+        "PAGE": str(tmp_path / "page.html"),
+        "csv:LOG": f"csv:{log}",
+    }
 
 
 def test_there_is_something_to_try() -> None:
@@ -43,13 +59,14 @@ def test_commands(line: str, folders: dict[str, str], monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_scripts(script: str) -> None:
+def test_scripts(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     exec(compile(script, "README.md", "exec"), {"images": PICTURES})
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)", README))
-def test_links(target: str) -> None:
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize(("name", "target"), LINKS)
+def test_links(name: str, target: str) -> None:
+    assert ((ROOT / name).parent / target).exists()
 
 
 def test_figures_are_those_of_the_shipped_models() -> None:

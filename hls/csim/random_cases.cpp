@@ -36,17 +36,17 @@ void compare_with_golden(Report& report, TestNetwork network, const std::string&
         name + ": memory differs at byte " + std::to_string(difference.first - expected.begin()));
 }
 
-// A map too wide and deep for the line buffer.
+// Rows in reach that nearly fill the line buffer.
 TestNetwork wide_network()
 {
     NetworkBuilder builder(11, 2);
     builder.timesteps = 32;
-    const int source = builder.add_given_map({40, 3, 256, 32, snn::Coding::TIMESTEPS}, 0.1);
+    const int source = builder.add_given_map({40, 3, 170, 32, snn::Coding::TIMESTEPS}, 0.1);
     LayerSpec layer = builder.begin_layer(source);
     layer.output_channels = 5;
     layer.output_height = 2;
     layer.output_width = 9;
-    layer.source[0].stride_x = 30;
+    layer.source[0].stride_x = 20;
     builder.add_convolution(layer, 3);
     builder.finish_layer(layer);
     return builder.network;
@@ -80,26 +80,26 @@ TestNetwork deep_network()
     LayerSpec layer = builder.begin_layer(source);
     layer.firing = snn::Firing::DEFERRED;
     layer.output_channels = 33;
-    layer.weight_blocks = 288;
-    layer.taps = {{0, 0, 0, 0}, {0, 0, 1, 64}, {0, 0, 2, 128}, {0, 1, 0, 192}, {0, 1, 1, 224}, {0, 1, 2, 0},
-                  {0, 2, 0, 1}, {0, 2, 1, 2}, {0, 2, 2, 223}, {0, 0, 0, 5}};
+    layer.weight_blocks = snn::MAX_WEIGHT_BLOCKS;
+    layer.taps = {{0, 0, 0, 0}, {0, 0, 1, 64}, {0, 0, 2, 128}, {0, 1, 0, 192}, {0, 1, 1, 100}, {0, 1, 2, 0},
+                  {0, 2, 0, 1}, {0, 2, 1, 2}, {0, 2, 2, 191}, {0, 0, 0, 5}};
     builder.finish_layer(layer);
     return builder.network;
 }
 
-// More taps than the tap memory holds at a time.
+// As many taps as the tap memory holds.
 TestNetwork many_taps_network(snn::Operation operation)
 {
     NetworkBuilder builder(13, 2);
     builder.timesteps = 2;
-    const int source = builder.add_given_map({7, 50, 50, 2, snn::Coding::TIMESTEPS}, 0.001);
+    const int source = builder.add_given_map({7, 33, 33, 2, snn::Coding::TIMESTEPS}, 0.001);
     LayerSpec layer = builder.begin_layer(source);
     layer.operation = operation;
     layer.output_channels = 7;
     layer.output_height = layer.output_width = 2;
     layer.weight_blocks = operation == snn::Operation::GATHER ? 1 : 0;
-    for (int dy = 0; dy < 50; ++dy) {
-        for (int dx = 0; dx < 50; ++dx) {
+    for (int dy = 0; dy < 32; ++dy) {
+        for (int dx = 0; dx < 32; ++dx) {
             layer.taps.push_back({0, dy, dx, 0});
         }
     }

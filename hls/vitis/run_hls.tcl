@@ -7,7 +7,7 @@
 
 set include_flags "-std=c++17 -I[file normalize ..]"
 # 32 KiB: a line buffer that leaves room on an xc7z020 beside the weight memory.
-set core_flags "$include_flags -DSNN_LINE_BUFFER_WORDS=4096"
+set core_flags "$include_flags"
 
 open_project -reset snn_core
 set_top snn_core

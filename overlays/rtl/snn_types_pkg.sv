@@ -2,6 +2,8 @@
 // spikes). Widths follow the limits of snn_layout_pkg; everything here has been checked against them before it is sent.
 package snn_types_pkg;
 
+  /* verilator lint_off UNUSEDPARAM */  // no module needs all of them
+
   localparam int WEIGHT_RING_BLOCKS = 256;  // weight blocks on chip: 8 banks of 1,024 rows of 32 bytes
   localparam int LINE_BUFFER_WORDS = 16384;  // 64-bit words of spike maps on chip
   localparam int LINE_ADDRESS_BITS = 14;
@@ -74,4 +76,5 @@ package snn_types_pkg;
     logic [15:0] words;
   } write_request_t;
 
+  /* verilator lint_on UNUSEDPARAM */
 endpackage

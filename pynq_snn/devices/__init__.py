@@ -1,6 +1,7 @@
 """The places where a program can run, all behind one register and memory interface.
 
 ========== ===========================================================================================
+board      the FPGA of a PYNQ-Z2: the default on such a board
 reference  numpy, slow and obvious: the golden model
 kernel     the C++ kernel of ``hls/`` compiled for this machine: the default where there is no board
 ========== ===========================================================================================
@@ -26,7 +27,23 @@ def _kernel() -> Device:
     return KernelDevice()
 
 
-_OPENERS: dict[str, Callable[[], Device]] = {"kernel": _kernel, "reference": _reference}
+def _board() -> Device:
+    from pynq_snn.devices import board
+
+    problem = board.what_is_missing()
+    if problem is not None:
+        raise DeviceError(problem)
+    return board.BoardDevice()
+
+
+def _default() -> str:
+    """Return what ``auto`` means: a board is never passed over because something is wrong with it."""
+    from pynq_snn.devices.board.presence import board_present
+
+    return "board" if board_present() else "kernel"
+
+
+_OPENERS: dict[str, Callable[[], Device]] = {"board": _board, "kernel": _kernel, "reference": _reference}
 DEVICE_NAMES = ("auto", *_OPENERS)
 
 
@@ -35,27 +52,35 @@ def open_device(name: str = "auto") -> Device:
 
     Parameters
     ----------
-    name : {"auto", "kernel", "reference"}
-        ``auto`` is the C++ kernel; it never falls back to another device.
+    name : {"auto", "board", "kernel", "reference"}
+        ``auto`` is the board on a PYNQ-Z2, and the C++ kernel anywhere else; it never falls back to another device.
 
     Raises
     ------
     DeviceError
         There is no such device, or it cannot work here; the message says what to install.
     """
-    opener = _OPENERS.get("kernel" if name == "auto" else name)
+    opener = _OPENERS.get(_default() if name == "auto" else name)
     if opener is None:
         raise DeviceError(f"device {name!r} is not known; use one of {', '.join(DEVICE_NAMES)}")
     return opener()
 
 
 def available() -> dict[str, str | None]:
-    """Return for each device None where it works on this machine, or else what is missing and how to get it."""
+    """Return for each device None where it works on this machine, or else what is missing and how to get it.
+
+    The board is looked at from outside only: another process may be using it.
+    """
+    from pynq_snn.devices.board.presence import what_is_missing
+
     result: dict[str, str | None] = {}
     for name, opener in _OPENERS.items():
         try:
-            opener().close()
-            result[name] = None
+            if name == "board":
+                result[name] = what_is_missing()
+            else:
+                opener().close()
+                result[name] = None
         except DeviceError as error:
             result[name] = str(error)
     return result

@@ -141,6 +141,7 @@ class _LayerRun:
     def run(self) -> dict[str, int]:
         self._check_fields()
         self.taps = self._read_taps()
+        self._check_line_buffer()
         self._check_fences()
         fields = self.fields
         if fields["operation"] == Operation.GATHER:
@@ -271,6 +272,19 @@ class _LayerRun:
                 last = tap["weight_block"] + fields[f"source{source}_blocks"]
                 self._require(last <= fields["weight_blocks"], "first_tap")
         return taps
+
+    def _check_line_buffer(self) -> None:
+        fields, words = self.fields, 0
+        place_words = fields["input_planes"] // 2
+        for number in (0, 1):
+            rows = [tap["dy"] for tap in self.taps if tap["source"] == number]
+            blocks = fields[f"source{number}_blocks"] if fields["operation"] == Operation.GATHER else 1
+            if number == 1 and fields["shortcut"]:
+                rows, blocks = [0], 1
+            if rows:
+                reach = min(max(rows) - min(rows) + 1, fields[f"source{number}_height"])
+                words += reach * blocks * fields[f"source{number}_width"] * place_words
+        self._require(words <= layout.LINE_BUFFER_WORDS, "tap_count")
 
     def _check_fences(self) -> None:
         for prefix in [f"source{number}_" for number in self._sources()] + ["output_"]:

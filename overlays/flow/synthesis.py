@@ -1,0 +1,50 @@
+"""Synthesis with yosys: SystemVerilog to a netlist of xc7 cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from overlays.flow import tools
+from overlays.flow.sources import CORE, TOP
+
+# No DSP slices, shift registers or LUT memory: nextpnr-xilinx does not write all of their settings.
+SYNTH = "synth_xilinx -family xc7 -noiopad -noclkbuf -nosrl -nolutram -nodsp"
+
+
+def yosys_script(files: Sequence[Path], top: str, hash_word: int, netlist: str, flatten: bool = True) -> str:
+    """Return the yosys script that writes the netlist of `top` as JSON."""
+    identity = f"-G BUILD_HASH=32'h{hash_word:08x}" if top in (TOP, CORE) else ""
+    return "\n".join([
+        "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
+        f"read_slang -j 1 --top {top} {identity} {' '.join(path.name for path in files)}",
+        f"{SYNTH} {'-flatten ' if flatten else ''}-top {top}",
+        "delete t:$scopeinfo",
+        "check -assert -noinit",
+        f"write_json {netlist}.json",
+        "",
+    ])  # fmt: skip
+
+
+def synthesise(
+    files: Sequence[Path], hash_word: int, work: Path, top: str = TOP, name: str = "synthesis", flatten: bool = True
+) -> Path:
+    """Write the netlist of `top` into the folder `work` and return its JSON file.
+
+    The sources are copied there first: a yosys in a WebAssembly sandbox sees no other folder, and no path of this
+    machine enters the netlist.
+    """
+    (yosys,) = tools.require(tools.YOSYS)
+    work.mkdir(parents=True, exist_ok=True)
+    for path in files:
+        (work / path.name).write_bytes(path.read_bytes())
+    (work / f"{name}.ys").write_text(yosys_script(files, top, hash_word, name, flatten))
+    tools.run([yosys, "-Q", "-l", f"{name}.log", "-s", f"{name}.ys"], work / f"{name}.out", folder=work)
+    return work / f"{name}.json"
+
+
+def yosys_version(work: Path) -> str:
+    """Return what yosys says of its version."""
+    (yosys,) = tools.require(tools.YOSYS)
+    lines = tools.run([yosys, "-V"], work / "version.log").strip().splitlines()
+    return next(line for line in lines if line.startswith("Yosys"))
