@@ -110,7 +110,7 @@ module snn_compute (
       .clk, .reset, .start(look_ahead && !layer.max_pool), .weight_offset(layer.weight_offset),
       .weight_blocks(layer.weight_blocks), .groups(layer.output_groups), .idle(loader_idle),
       .request_valid(weight_request_valid), .request_ready(weight_request_ready), .request(weight_request),
-      .row_arrives(row_of_weights), .row_block(row.index[12:5]), .slot_free, .slot_taken, .released, .complete
+      .row_arrives(row_of_weights), .row_block(row.index[8:5]), .slot_free, .slot_taken, .released, .complete
   );
 
   snn_row_collector row_collector (

@@ -38,10 +38,10 @@ module snn_lane (
   function automatic logic [8:0] choose(
       input logic [7:0] a, input logic [7:0] b, input logic [8:0] both, input logic take_a, input logic take_b);
     case ({take_a, take_b})
-      2'b11: return both;
-      2'b10: return {a[7], a};
-      2'b01: return {b[7], b};
-      default: return 9'd0;
+      2'b11: choose = both;
+      2'b10: choose = {a[7], a};
+      2'b01: choose = {b[7], b};
+      default: choose = 9'd0;
     endcase
   endfunction
 
@@ -49,16 +49,16 @@ module snn_lane (
     logic signed [9:0] ab, cd;
     ab = 10'(signed'(a)) + 10'(signed'(b));
     cd = 10'(signed'(c)) + 10'(signed'(d));
-    return 11'(ab) + 11'(cd);
+    four = 11'(ab) + 11'(cd);
   endfunction
 
   function automatic logic [31:0] scale(input logic [11:0] value, input logic [3:0] bits, input logic [31:0] or_else);
     logic [31:0] fine;
     fine = 32'(signed'(value)) << bits[1:0];
     case (bits[3:2])
-      2'd0: return fine | or_else;
-      2'd1: return {fine[27:0], 4'd0} | or_else;
-      default: return {fine[23:0], 8'd0} | or_else;
+      2'd0: scale = fine | or_else;
+      2'd1: scale = {fine[27:0], 4'd0} | or_else;
+      default: scale = {fine[23:0], 8'd0} | or_else;
     endcase
   endfunction
 

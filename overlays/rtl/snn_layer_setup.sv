@@ -5,7 +5,9 @@ module snn_layer_setup (
     input  logic                     clk,
     input  logic                     reset,
     input  logic                     start,
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_types_pkg::layer_t    layer,
+  /* verilator lint_on UNUSEDSIGNAL */
     output logic                     done,
     output snn_compute_pkg::held_t   held0,
     output snn_compute_pkg::held_t   held1,
@@ -22,7 +24,9 @@ module snn_layer_setup (
   logic begun;                 // the operands of this step are in the registers
   logic [25:0] product, shifted;
   logic [10:0] factor;         // of a multiplication, what is left of it
+  /* verilator lint_off UNUSEDSIGNAL */  // the carry of the last step
   logic [15:0] remainder;      // of a division
+  /* verilator lint_on UNUSEDSIGNAL */
   logic [3:0] bits_left;
   logic [14:0] need0, need1, share0, share1;
   logic [18:0] all_rows0, all_rows1;
@@ -32,10 +36,12 @@ module snn_layer_setup (
   wire readout = layer.firing == 2'(snn_layout_pkg::FIRING_READOUT) && !max_pool;
   wire [4:0] place_words = layer.input_planes[5:1];
 
+  /* verilator lint_off UNUSEDSIGNAL */  // of the whole source, only the rows matter
   function automatic logic [8:0] rows_in_reach(input snn_types_pkg::source_t source);
+  /* verilator lint_on UNUSEDSIGNAL */
     logic signed [16:0] rows;
     rows = 17'(source.last_dy) - 17'(source.first_dy) + 17'sd1;
-    return rows < 17'(signed'({1'b0, source.height})) ? rows[8:0] : source.height;
+    rows_in_reach = rows < signed'({8'd0, source.height}) ? rows[8:0] : source.height;
   endfunction
 
   logic [14:0] multiplicand;
@@ -108,7 +114,7 @@ module snn_layer_setup (
 
   always_ff @(posedge clk) begin
     if (step == ROW_0) begin
-      held0.used <= layer.source0.used;
+      held0.used <= layer.source0.used && layer.source0.height != 0 && layer.source0.width != 0;
       held0.one_block <= max_pool;
       held0.blocks <= max_pool ? 7'd1 : layer.source0.blocks;
       held0.height <= layer.source0.height;
@@ -118,7 +124,7 @@ module snn_layer_setup (
       held0.first_dy <= layer.source0.first_dy;
       held0.last_dy <= layer.source0.last_dy;
       held0.base <= '0;
-      held1.used <= layer.source1.used && !max_pool;
+      held1.used <= layer.source1.used && layer.source1.height != 0 && layer.source1.width != 0 && !max_pool;
       held1.one_block <= shortcut;
       held1.blocks <= shortcut ? 7'd1 : layer.source1.blocks;
       held1.height <= layer.source1.height;

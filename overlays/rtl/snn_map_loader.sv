@@ -10,14 +10,18 @@ module snn_map_loader (
     input  logic                          clk,
     input  logic                          reset,
     input  logic                          start,
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_types_pkg::layer_t         layer,
+  /* verilator lint_on UNUSEDSIGNAL */
     input  snn_compute_pkg::held_t        held0,
     input  snn_compute_pkg::held_t        held1,
     output logic                          request_valid,
     input  logic                          request_ready,
     output snn_types_pkg::read_request_t  request,
     input  logic                          data_valid,
+  /* verilator lint_off UNUSEDSIGNAL */  // the upper bits say who asked
     input  logic [15:0]                   data_index,
+  /* verilator lint_on UNUSEDSIGNAL */
     input  logic [63:0]                   data,
     output logic                          write_valid,
     output logic [13:0]                   write_address,
@@ -48,8 +52,12 @@ module snn_map_loader (
   logic [1:0][17:0] first, last;  // rows that output row y reaches, relative to the map: first to last - 1, signed
 
   // The fields of the source whose turn it is.
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
   wire snn_types_pkg::source_t source = s ? layer.source1 : layer.source0;
+  /* verilator lint_on UNUSEDSIGNAL */
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
   wire snn_compute_pkg::held_t held = s ? held1 : held0;
+  /* verilator lint_on UNUSEDSIGNAL */
   wire loads = held.used && !(held.resident && group != 0);
   wire signed [17:0] next_row = signed'({9'd0, row[s]});
   wire in_map = row[s] < held.height;

@@ -29,8 +29,10 @@ module snn_pop_bank (
   wire [7:0] second = rest & (~rest + 8'd1);
   wire [7:0] after_second = rest & ~second;
 
+  /* verilator lint_off UNUSEDSIGNAL */  // the lowest channel is what the others are not
   function automatic logic [9:0] row_of(input logic [7:0] one, input logic [7:0] block0, input logic [7:0] block1);
-    return {one[7:4] != 4'd0 ? block1 : block0, one[3] | one[2] | one[7] | one[6], one[3] | one[1] | one[7] | one[5]};
+  /* verilator lint_on UNUSEDSIGNAL */
+    row_of = {one[7:4] != 4'd0 ? block1 : block0, one[3] | one[2] | one[7] | one[6], one[3] | one[1] | one[7] | one[5]};
   endfunction
 
   assign empty = left == 8'd0;

@@ -15,7 +15,9 @@ module snn_popper (
     input  logic                          may_hand_over,
     input  logic                          words_valid,
     output logic                          words_ready,
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_compute_pkg::words_t       words,
+  /* verilator lint_on UNUSEDSIGNAL */
     input  logic                          write,
     input  logic [2:0]                    write_bank,
     output logic [7:0]                    first_read,

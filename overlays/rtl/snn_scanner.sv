@@ -9,8 +9,12 @@ module snn_scanner (
     input  logic                         max_pool,
     input  logic [4:0]                   place_words,
     input  logic [8:0]                   weight_blocks,  // of a group
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_compute_pkg::held_t       held0,
+  /* verilator lint_on UNUSEDSIGNAL */
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_compute_pkg::held_t       held1,
+  /* verilator lint_on UNUSEDSIGNAL */
     input  logic                         place_valid,
     output logic                         place_ready,
     input  snn_compute_pkg::place_t      place,
@@ -27,7 +31,9 @@ module snn_scanner (
 
   // --- the place in hand ---------------------------------------------------------------------------------------------
 
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
   snn_compute_pkg::place_t now;
+  /* verilator lint_on UNUSEDSIGNAL */
   logic valid;
   logic [6:0] left;       // blocks, or pairs in a max pooling layer
   logic [3:0] pair;

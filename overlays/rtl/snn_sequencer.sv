@@ -9,9 +9,15 @@ module snn_sequencer (
     input  logic                         clk,
     input  logic                         reset,
     input  logic                         start,
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_types_pkg::layer_t        layer,
+  /* verilator lint_on UNUSEDSIGNAL */
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_compute_pkg::held_t       held0,
+  /* verilator lint_on UNUSEDSIGNAL */
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_compute_pkg::held_t       held1,
+  /* verilator lint_on UNUSEDSIGNAL */
     output logic [9:0]                   tap_address,
     input  snn_types_pkg::tap_t          tap,
     output logic [1:0][11:0]             needed,
@@ -71,7 +77,9 @@ module snn_sequencer (
 
   function automatic logic rows_are_there(
       input logic used, input logic [8:0] from, input logic [8:0] to, input logic [11:0] base, input logic [11:0] there);
+  /* verilator lint_off UNUSEDSIGNAL */  // only its sign matters
     logic [11:0] ahead;
+  /* verilator lint_on UNUSEDSIGNAL */
     ahead = there - base - 12'(to);
     return !used || from >= to || !ahead[11];
   endfunction

@@ -31,21 +31,20 @@ module snn_sums (
   localparam int STAGES = 9;  // until the totals hold what was popped: 3 of the memory, 6 of the lanes
 
   // Bit k: there is something at stage k; `rows` says that it is rows, the others that it is the end of a pass.
-  logic [STAGES-1:0] rows, ends, hands, group_ends;
+  logic [STAGES-1:0] ends, hands, group_ends;
+  logic [STAGES-2:0] rows;
   logic [2:0][7:0][1:0] first_at, second_at;  // planes, gated by whether there is a read
   logic [4:0][63:0] shortcut_at;
   logic [4:0] shortcut_valid_at;
   logic fresh, fresh_hand_over;  // the totals have just been closed
-  logic [STAGES-1:0] moves;
-
-  assign moves = rows | ends;
+  wire [7:4] moves = rows[7:4] | ends[7:4];
 
   always_ff @(posedge clk) begin
     if (reset) begin
       rows <= '0;
       ends <= '0;
     end else begin
-      rows <= {rows[STAGES-2:0], first_read != 8'd0};
+      rows <= {rows[STAGES-3:0], first_read != 8'd0};
       ends <= {ends[STAGES-2:0], pass_end.valid};
     end
     hands <= {hands[STAGES-2:0], pass_end.hand_over};
@@ -120,7 +119,7 @@ module snn_sums (
   assign sums_done = handed && handed_group_end;
 
   always_ff @(posedge clk) begin
-    spikes_valid <= moves[0];
+    spikes_valid <= rows[0] || ends[0];
     spikes_are_shortcut <= !rows[0];
     if (rows[0]) spikes_popped <= 7'($countones({first_at[0], second_at[0]}));
     else if (ends[0]) spikes_popped <= shortcut_valid_at[0] ? 7'($countones(shortcut_at[0])) : 7'd0;

@@ -16,7 +16,7 @@ module snn_weight_loader (
     input  logic                           request_ready,
     output snn_types_pkg::read_request_t   request,
     input  logic                           row_arrives,   // a row of weights, being written
-    input  logic [7:0]                     row_block,     // its block of the ring
+    input  logic [3:0]                     row_block,     // its block of the ring, modulo WINDOW
     input  logic                           slot_free,     // a parameter slot
     output logic                           slot_taken,    // pulse: its parameters have been asked for
     input  logic [9:0]                     released,      // blocks no longer needed
@@ -114,7 +114,7 @@ module snn_weight_loader (
     end else begin
       for (int i = 0; i < WINDOW; i++) begin
         if (oldest_is_there && complete[3:0] == 4'(i)) rows[i] <= '0;
-        else if (row_arrives && row_block[3:0] == 4'(i)) rows[i] <= rows[i] + 1'b1;
+        else if (row_arrives && row_block == 4'(i)) rows[i] <= rows[i] + 1'b1;
       end
       if (oldest_is_there) complete <= complete + 1'b1;
     end

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ROOT / "overlays" / "rtl"
 BENCH = Path(__file__).with_name("compute_bench.cpp")
 PACKAGES = ("snn_layout_pkg.sv", "snn_types_pkg.sv", "snn_compute_pkg.sv")
-OPTIMISATION = os.environ.get("PYNQ_SNN_BENCH_OPTIMISATION", "-O2")
+OPTIMISATION = os.environ.get("PYNQ_SNN_BENCH_OPTIMISATION", "-O1")
 SILENCE_LIMIT = 4_000_000  # cycles without the end of a layer
 
 
