@@ -26,6 +26,8 @@ COMPILERS = ("g++", "c++", "clang++")
 DATA_FILES = {
     "models": ("*.onnx", "*.md"),
     "overlays": ("*.bit", "*.hwh", "*.json"),
+    "overlays/rtl": ("*.sv",),
+    "overlays/sim": ("*.cpp", "*.hpp"),
     "notebooks": ("*.ipynb",),
     "examples": ("*.png",),
     "benchmarks": ("accuracy.json",),
