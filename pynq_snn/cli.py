@@ -514,6 +514,14 @@ def _watch(tallies: Iterator[Tally], total: int, state_file: str | None) -> Tall
     return tally
 
 
+def _open_for_measuring(arguments: argparse.Namespace) -> Accelerator:
+    from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
+    from pynq_snn.bench import open_at_clock
+
+    device = open_at_clock(arguments.device, arguments.clock)
+    return Accelerator(device, timeout_s=arguments.timeout or DEFAULT_TIMEOUT_S)
+
+
 def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[Network, Inputs, Bench]:
     """Benchmark the network that the arguments name."""
     from pynq_snn.bench import choose_clock, dataset_inputs, default_inputs, run_bench
@@ -530,7 +538,7 @@ def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[N
             inputs,
             batch=arguments.batch,
             seconds=arguments.seconds,
-            clock=choose_clock(arguments.clock),
+            clock=choose_clock(arguments.clock, accelerator.device),
             power_w=arguments.power_w,
             meter=meter,
         )
@@ -540,7 +548,7 @@ def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[N
 def _bench(arguments: argparse.Namespace) -> int:
     from pynq_snn import bench_output
 
-    with _open_accelerator(arguments) as accelerator:
+    with _open_for_measuring(arguments) as accelerator:
         _, _, result = _measure(accelerator, arguments)
     written = bench_output.write_files(result, arguments.report) if arguments.report else []
     if arguments.json:
@@ -632,7 +640,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from pynq_snn.report import build_report, write_report
     from pynq_snn.trace import record
 
-    with _open_accelerator(arguments) as accelerator:
+    with _open_for_measuring(arguments) as accelerator:
         network, inputs, result = _measure(accelerator, arguments)
         # Stepwise firing, because under deferred firing a potential has no history to show.
         stepwise = Network.from_onnx(find_model(arguments.model), timesteps=arguments.timesteps, firing="stepwise")
