@@ -31,7 +31,7 @@ class Tally:
     Attributes
     ----------
     count, correct : int
-        Pictures seen, and those whose largest logit is their class.
+        Pictures seen, and those whose largest score is their class.
     spikes, synaptic_operations : int
         Sums over the pictures.
     latency_s : float
@@ -133,7 +133,10 @@ def _counted(accelerator: Accelerator | Cluster, shares: Iterator[Share], batch:
 
 def count_share(accelerator: Accelerator, share: Share, batch: int) -> Tally:
     """Run the pictures of a share and return their tally."""
-    right = accelerator.infer(share.pixels, batch=batch).argmax(axis=1) == share.labels
+    scores = accelerator.network.scores(
+        accelerator.infer(share.pixels, batch=batch)
+    )  # logits of classes differ in unit
+    right = scores.argmax(axis=1) == share.labels
     report = accelerator.last_run
     return Tally(len(right), int(right.sum()), report.spikes, report.synaptic_operations, report.latency_s)
 

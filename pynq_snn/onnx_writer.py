@@ -45,6 +45,8 @@ class QcdqWriter:
         Normalisation of pixels, x = (pixel / 255 - mean) / std. Means that are whole pixel values need no rounding.
     firing : {"deferred", "stepwise"}
         Firing order to use by default.
+    leak_shift : int
+        k: each timestep the potential loses its 2^k-th part; 0 for no leak. A leak needs stepwise firing.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class QcdqWriter:
         mean: float = 0.0,
         std: float = 1.0,
         firing: str = "deferred",
+        leak_shift: int = 0,
     ) -> None:
         if not 1 <= timesteps <= layout.MAX_TIMESTEPS:
             raise ModelError(f"timesteps={timesteps} is out of range; use 1 to {layout.MAX_TIMESTEPS}")
@@ -67,6 +70,7 @@ class QcdqWriter:
             "name": name,
             "timesteps": str(timesteps),
             "firing": firing,
+            "leak_shift": str(leak_shift),
             "labels": json.dumps(self.labels),
             "input": input_kind,
             "input_size": json.dumps(input_shape[1:]),

@@ -183,14 +183,33 @@ def rate_maps(maps: Mapping[str, npt.NDArray[Any]]) -> Figure:
     for panel, (name, rates) in zip(axes.flat, maps.items(), strict=False):
         # Dark is busy, as ink on paper: the same in colour, in grey and in print.
         image = panel.imshow(100 * np.asarray(rates), cmap="Greys", vmin=0, vmax=100 * highest)
-        panel.set_title(f"{name} ({rates.shape[0]} x {rates.shape[1]})", fontsize=8)
+        panel.set_title(f"{name}\n{rates.shape[0]} x {rates.shape[1]}", fontsize=8)
     figure.colorbar(image, ax=axes, shrink=0.8, label="firing rate (% of timesteps)")
     return figure
 
 
+_LINES = ((DARK, "-"), (MIDDLE, "--"), (INK, ":"), (FAINT, "-."))
+_NAMED = 3  # classes that are named at the end of their lines
+
+
+def _plot_leader(panel: Any, scores: npt.NDArray[Any], labels: Sequence[str]) -> None:
+    """Draw many classes: the one that leads in the end stands out, and the best are named where there is room."""
+    last = scores[-1]
+    best = np.argsort(-last, kind="stable")
+    for number in best[::-1]:
+        leads = number == best[0]
+        panel.plot(scores[:, number], color=DARK if leads else FAINT, linewidth=2.2 if leads else 1.2)
+    room, lowest = 0.06 * float(np.ptp(scores)), np.inf
+    for number in best[:_NAMED]:
+        if lowest - last[number] >= room:
+            lowest = last[number]
+            panel.annotate(labels[number], (len(scores) - 1, lowest), xytext=(4, 0), textcoords="offset points",
+                           va="center", fontsize=8)  # fmt: skip
+
+
 @_styled
 def running_scores(scores: npt.NDArray[Any], labels: Sequence[str], *, unit: str = "window") -> Figure:
-    """Plot class scores as they grow, with the leading class named.
+    """Plot class scores as they grow: up to four classes by their looks, of more the leading ones by name.
 
     Parameters
     ----------
@@ -203,13 +222,12 @@ def running_scores(scores: npt.NDArray[Any], labels: Sequence[str], *, unit: str
     _require(classes == len(labels), f"{classes} classes have {len(labels)} labels")
     figure, axes = _figure(2.9)
     panel = axes[0, 0]
-    leader = int(np.argmax(scores[-1]))
-    for number in np.argsort(scores[-1]):
-        leads = number == leader
-        panel.plot(scores[:, number], color=DARK if leads else FAINT, linewidth=2.2 if leads else 1.2)
-    for number in np.argsort(-np.asarray(scores[-1]))[:3]:
-        panel.annotate(labels[number], (steps - 1, scores[-1, number]), xytext=(4, 0), textcoords="offset points",
-                       va="center", fontsize=8)  # fmt: skip
+    if classes <= len(_LINES):
+        for number, (colour, line) in zip(range(classes), _LINES, strict=False):
+            panel.plot(scores[:, number], color=colour, linestyle=line, label=labels[number])
+        panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, fontsize=8)
+    else:
+        _plot_leader(panel, np.asarray(scores), labels)
     panel.set(xlabel=unit, ylabel="class score (logit)", xticks=_whole_ticks(steps))
     return figure
 

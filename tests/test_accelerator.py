@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from pynq_snn.devices.interface import Buffer
 from pynq_snn.devices.reference import ReferenceDevice
 from pynq_snn.devices.simulated import SimulatedDevice
 from pynq_snn.errors import DeviceError, DeviceTimeout, ProgramError
+from pynq_snn.evaluation import Share, count_share
 from pynq_snn.layout import ErrorCode
 from pynq_snn.network import Network, integrate
 from tests.networks import from_events, plain, random_input, strided_and_pooled, to_events
@@ -263,3 +265,17 @@ def test_probabilities(network: Network) -> None:
             assert result[0][0] == network.labels[int(row.argmax())]
             assert sum(probability for _, probability in result) == pytest.approx(1)
             assert [p for _, p in result] == sorted((p for _, p in result), reverse=True)
+
+
+def test_evaluation_compares_scores_where_logits_of_classes_differ_in_unit() -> None:
+    trained = plain()
+    readout = trained.layers[-1]
+    branch = replace(readout.branches[0], scale=np.linspace(0.001, 0.05, len(readout.offset)))
+    network = integrate(replace(trained, layers=(*trained.layers[:-1], replace(readout, branches=(branch,)))))
+    pixels = random_input(network, 1, 20)
+    with Accelerator("reference") as accelerator:
+        accelerator.load(network)
+        logits = accelerator.infer(pixels)
+        labels = network.scores(logits).argmax(axis=1)
+        assert (labels != logits.argmax(axis=1)).any()
+        assert count_share(accelerator, Share(pixels, labels), 8).correct == len(labels)

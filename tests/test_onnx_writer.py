@@ -33,7 +33,9 @@ def pictures() -> QcdqWriter:
 
 
 def places() -> QcdqWriter:
-    writer = QcdqWriter("places", (2, 8, 8), timesteps=4, labels=("x", "y"), input_kind="events", firing="stepwise")
+    writer = QcdqWriter(
+        "places", (2, 8, 8), timesteps=4, labels=("x", "y"), input_kind="events", firing="stepwise", leak_shift=2
+    )
     writer.convolution("edges", *weights(5, 2, 5, 5)[:2], padding=2).fire(0.2)
     return writer.global_pool().linear("scores", *weights(2, 5))
 
@@ -63,6 +65,7 @@ def test_metadata_arrives(tmp_path: Path) -> None:
     network = Network.from_onnx(places().save(tmp_path / "places.onnx"))
     assert (network.name, network.labels, network.timesteps) == ("places", ("x", "y"), 4)
     assert (network.input_kind, network.input_shape, network.firing) == ("events", (2, 8, 8), "stepwise")
+    assert network.leak_shift == 2
 
 
 @pytest.mark.parametrize(

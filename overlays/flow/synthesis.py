@@ -17,7 +17,7 @@ def yosys_script(files: Sequence[Path], top: str, hash_word: int, netlist: str, 
     identity = f"-G BUILD_HASH=32'h{hash_word:08x}" if top in (TOP, CORE) else ""
     return "\n".join([
         "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
-        f"read_slang -j 1 --top {top} {identity} {' '.join(path.name for path in files)}",
+        f"read_slang -j 1 --allow-use-before-declare --top {top} {identity} {' '.join(path.name for path in files)}",
         f"{SYNTH} {'-flatten ' if flatten else ''}-top {top}",
         "delete t:$scopeinfo",
         "check -assert -noinit",

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from overlays.flow import tools
+from overlays.flow.simulation import simulation_netlist
 from overlays.flow.sources import RTL
+from overlays.flow.synthesis import synthesise
 from tests.overlay.verilated import build_program, missing_tools
 
 pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
@@ -84,12 +87,16 @@ def expected(bursts: list[Burst]) -> tuple[list[str], list[str], list[int]]:
     return reads, writes, memory
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_program(
-        "axi_lite_bridge", [RTL / "axi_lite_bridge.sv"], Path(__file__).parent / "bridge_bench.cpp",
-        tmp_path_factory.mktemp("bridge"),
-    )  # fmt: skip
+@pytest.fixture(scope="module", params=["rtl", "netlist"])
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bench around the bridge as it is written, and around the xc7 cells that yosys makes of it."""
+    folder = tmp_path_factory.mktemp("bridge")
+    source = RTL / "axi_lite_bridge.sv"
+    if request.param == "netlist":
+        if tools.find(tools.YOSYS) is None:
+            pytest.skip("no yosys here (pip install 'pynq-snn[fpga]')")
+        source = simulation_netlist(synthesise([source], 0, folder, "axi_lite_bridge"))
+    return build_program("axi_lite_bridge", [source], Path(__file__).parent / "bridge_bench.cpp", folder / "model")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -29,25 +29,28 @@ def missing_tools() -> str:
     return f"not here: {', '.join(missing)}" if missing else ""
 
 
-def build_program(top: str, sources: Sequence[Path], bench: Path, folder: Path, options: Sequence[str] = ()) -> Path:
+def build_program(
+    top: str, sources: Sequence[Path], bench: Path, folder: Path, options: Sequence[str] = (), optimise: str = "-O1"
+) -> Path:
     """Compile a model of `top` and the C++ `bench` around it into a program."""
     verilator = find_verilator()
     assert verilator is not None
     command = [
         verilator, "--cc", "--exe", "--build", "--top-module", top, "--Mdir", folder, "-o", "bench", "-Wno-fatal",
-        "-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", *options, *sources, bench,
+        "-MAKEFLAGS", f"OPT_FAST={optimise}", "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", *options, *sources, bench,
     ]  # fmt: skip
     environment = {**os.environ, "PATH": f"{verilator.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        [*map(str, command)], env=environment, capture_output=True, text=True, check=False, timeout=600
+        [*map(str, command)], env=environment, capture_output=True, text=True, check=False, timeout=3600
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "bench"
 
 
-def build_library(top: str, sources: Sequence[Path], bench: Path, folder: Path) -> Path:
+def build_library(top: str, sources: Sequence[Path], bench: Path, folder: Path, optimise: str = "-O1") -> Path:
     """Compile a model of `top` and the C++ `bench` around it into a shared library, unknown bits taken as 0."""
     return build_program(
         top, sources, bench, folder,
         ("-Wno-lint", "-Wno-style", "--x-assign", "0", "--x-initial", "0", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"),
+        optimise,
     )  # fmt: skip

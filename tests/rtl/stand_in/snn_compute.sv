@@ -53,6 +53,8 @@ module snn_compute (
 
   snn_types_pkg::source_t map;
   assign map = source ? held.source1 : held.source0;
+  logic map_exists;  // a second source may have no rows or columns
+  assign map_exists = map.used && map.height != '0 && map.width != '0;
 
   logic [15:0] output_row_words;
   logic [15:0] input_row_words;
@@ -71,7 +73,7 @@ module snn_compute (
       words: 16'd64 + 16'd128 * 16'(held.weight_blocks),
       destination: 16'd0
   };
-  assign map_request_valid = state == MAPS && map.used;
+  assign map_request_valid = state == MAPS && map_exists;
   assign map_request = '{
       region: map.region,
       offset: map.first_offset + 42'(image) * 42'(map.image_bytes) + 42'(block) * 42'(map.block_bytes) +
@@ -128,12 +130,12 @@ module snn_compute (
       end
       MAPS: begin
         if (map_request_valid && map_request_ready) to_come <= to_come - arrived + 32'(input_row_words);
-        if (map_request_ready || !map.used) begin
+        if (map_request_ready || !map_exists) begin
           row <= row + 9'd1;
-          if (!map.used || row == map.height - 9'd1) begin
+          if (!map_exists || row == map.height - 9'd1) begin
             row <= '0;
             block <= block + 7'd1;
-            if (!map.used || block == map.blocks - 7'd1) begin
+            if (!map_exists || block == map.blocks - 7'd1) begin
               block <= '0;
               source <= !source;
               if (source) state <= ARRIVE;
