@@ -280,7 +280,8 @@ def _open_accelerator(arguments: argparse.Namespace, **options: Any) -> Accelera
     from pynq_snn.devices import open_device
 
     given = {name: value for name, value in options.items() if value is not None}
-    return Accelerator(open_device(arguments.device, **given), timeout_s=arguments.timeout or DEFAULT_TIMEOUT_S)
+    device = open_device(arguments.device, **given) if given else arguments.device
+    return Accelerator(device, timeout_s=arguments.timeout or DEFAULT_TIMEOUT_S)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pynq_snn import layout
 from pynq_snn.accelerator import Accelerator
+from pynq_snn.cli import main
 from pynq_snn.devices.kernel import KernelDevice
 from pynq_snn.devices.rtl import ALL_CHANNELS, Channel, RtlDevice
-from pynq_snn.devices.rtl_model import Faults, Variant
+from pynq_snn.devices.rtl_model import Faults
 from pynq_snn.devices.simulated import SimulatedDevice
 from pynq_snn.encode import encode_pixels
 from pynq_snn.layout import ErrorCode, Region
@@ -22,12 +25,7 @@ from tests.test_core_errors import FIELDS, Bench, read_header, unused, with_fiel
 from tests.test_devices import STEPWISE, check
 
 pytestmark = [pytest.mark.rtl_tools, pytest.mark.filterwarnings("ignore::pynq_snn.errors.ConversionWarning")]
-VARIANT = Variant(assertions=True)
 IMAGES = 3
-
-
-def open_core() -> RtlDevice:
-    return RtlDevice(variant=VARIANT)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,7 @@ def inputs(program: Program) -> np.ndarray:
 
 @pytest.fixture
 def core() -> Iterator[RtlDevice]:
-    opened = open_core()
+    opened = RtlDevice()
     yield opened
     opened.close()
 
@@ -79,19 +77,19 @@ def infer(device: RtlDevice | str, network: Network, batch: int = 2) -> tuple[li
 @pytest.mark.parametrize("firing", ["stepwise", "deferred"])
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_layer_kind(name: str, firing: str) -> None:
-    check(EXAMPLES[name](firing=firing), open_core())
+    check(EXAMPLES[name](firing=firing), RtlDevice())
 
 
 @pytest.mark.parametrize("timesteps", [1, 3, 8, 32])
 @pytest.mark.parametrize("firing", ["stepwise", "deferred"])
 def test_numbers_of_timesteps(timesteps: int, firing: str) -> None:
-    check(residual(timesteps=timesteps, firing=firing), open_core(), count=1)
+    check(residual(timesteps=timesteps, firing=firing), RtlDevice(), count=1)
 
 
 @pytest.mark.parametrize("hard_reset", [False, True])
 @pytest.mark.parametrize("leak_shift", [0, 1, 15])
 def test_leak_and_reset(leak_shift: int, hard_reset: bool) -> None:
-    check(residual(**STEPWISE, leak_shift=leak_shift, hard_reset=hard_reset), open_core(), count=1)
+    check(residual(**STEPWISE, leak_shift=leak_shift, hard_reset=hard_reset), RtlDevice(), count=1)
 
 
 @pytest.mark.parametrize("channel", [*Channel, None])
@@ -225,6 +223,29 @@ def test_buffers_without_memory(core: RtlDevice, program: Program, inputs: np.nd
     assert bench.run(program.data, inputs)[0] == ErrorCode.NONE
 
 
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, model_file: Path, picture_file: Path
+) -> None:
+    arguments = ["run", str(picture_file), "--model", str(model_file), "--device"]
+    answers = {}
+    for device in ("rtl", "kernel"):
+        assert main([*arguments, device, "--json"]) == 0
+        answers[device] = json.loads(capsys.readouterr().out)
+    for key in ("label", "logits", "spikes", "synaptic_operations"):
+        assert answers["rtl"][key] == answers["kernel"][key]
+    assert main([*arguments, "rtl", "--clock", "50"]) == 0
+    text = capsys.readouterr().out
+    assert "simulation of the RTL at 50 MHz" in text
+    assert "(cycle-accurate simulation)" in text
+    assert main([*arguments, "kernel", "--trace", str(tmp_path / "run.fst")]) == 1
+    assert "the kernel device has no trace; use --device rtl" in capsys.readouterr().err
+    assert main([*arguments, "rtl", "--trace", str(tmp_path / "missing" / "run.fst")]) == 1
+    assert "the trace cannot be written" in capsys.readouterr().err
+
+
 # --- the shipped network ----------------------------------------------------------------------------------------------
 
 
@@ -234,7 +255,7 @@ def test_the_shipped_network() -> None:
 
     results = {}
     for name in ("kernel", "rtl"):
-        with Accelerator(open_core() if name == "rtl" else name, timeout_s=600) as accelerator:
+        with Accelerator(RtlDevice() if name == "rtl" else name, timeout_s=600) as accelerator:
             network = accelerator.load("vgg11")
             results[name] = accelerator.infer(default_inputs(network).items[0]), accelerator.last_run
     logits, report = results["rtl"]
