@@ -64,7 +64,7 @@ def measure(model: str, firing: str, data: Path, count: int) -> dict[str, Any]:
     estimates = [estimate.cycles for _, estimate, _ in single]
     ratios = [estimate / own for own, estimate in zip(cycles, estimates, strict=True)]
     seconds = sum(spent for _, _, spent in single)
-    summary = {
+    summary: dict[str, Any] = {
         "cycles": spread(cycles),
         "frames_per_second": DEFAULT_CLOCK_MHZ * 1e6 / float(np.mean(cycles)),
         "kernel_cycles": spread(estimates),
