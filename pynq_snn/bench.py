@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from pynq_snn import layout
 from pynq_snn.accelerator import Accelerator, RunReport
+from pynq_snn.devices import Device, open_device
 from pynq_snn.errors import PynqSnnError
 from pynq_snn.network import Layer, Network
 from pynq_snn.peers import counting_rule, peers
@@ -41,6 +42,7 @@ DSP_SLICES = 0
 BUS_BYTES_PER_CYCLE = 14  # DDR3-1050 x 16 bits at 70%, as in hls/cycle_model.hpp
 
 DEFAULT_CLOCK_MHZ = 100.0
+CLOCK_TOLERANCE = 0.005  # dividers on a board seldom hit a frequency exactly
 DEFAULT_SECONDS = 3.0
 BASELINE_S = 1.0
 FEWEST_RUNS, MOST_RUNS = 3, 2000
@@ -171,14 +173,43 @@ def overlay_manifest() -> dict[str, Any] | None:
     return manifest
 
 
-def choose_clock(megahertz: float | None = None) -> Clock:
-    """Return the clock that was asked for, or the overlay's, or the default."""
+def choose_clock(megahertz: float | None = None, device: Device | None = None) -> Clock:
+    """Return the clock of a device that has one, or the one asked for, or the overlay's, or the default.
+
+    Raises
+    ------
+    PynqSnnError
+        The device has another clock than was asked for; or the overlay's manifest is damaged.
+    """
+    own: float | None = getattr(device, "clock_mhz", None)
+    if own is not None and device is not None:
+        if megahertz is not None and abs(own / megahertz - 1) > CLOCK_TOLERANCE:
+            raise PynqSnnError(
+                f"the {device.name} device runs at {own:g} MHz, not at {megahertz:g} MHz; leave out --clock"
+            )
+        return Clock(own * 1e6, f"of the {device.name} device")
     if megahertz is not None:
         return Clock(megahertz * 1e6, "given")
     manifest = overlay_manifest()
     if manifest is not None and "clock_mhz" in manifest:
         return Clock(float(manifest["clock_mhz"]) * 1e6, "overlay manifest")
     return Clock(DEFAULT_CLOCK_MHZ * 1e6, "default; there is no overlay to take it from")
+
+
+def open_at_clock(name: str, megahertz: float | None = None) -> Device:
+    """Open a device by name; one that simulates a clock gets the one asked for, or else the overlay's.
+
+    Raises
+    ------
+    DeviceError
+        As `pynq_snn.devices.open_device`.
+    """
+    if name != "rtl":
+        return open_device(name)
+    from pynq_snn.devices.rtl import RtlDevice
+
+    # The model of the memory is fast or slow relative to the core, so the RTL has to know its clock from the start.
+    return RtlDevice(clock_mhz=choose_clock(megahertz).hz / 1e6)
 
 
 def sample_picture() -> Path:
@@ -281,7 +312,7 @@ def run_bench(
     seconds : float
         Shortest time to go on for; at least FEWEST_RUNS runs, at most MOST_RUNS.
     clock : Clock, optional
-        `choose_clock()` by default.
+        `choose_clock(device=...)` by default.
     power_w : float, optional
         Power of the board in watts, where the user knows it.
     meter : Meter, optional
@@ -293,7 +324,7 @@ def run_bench(
         As `Accelerator.load` and `infer`, or the meter failed or saw too little.
     """
     inputs = default_inputs(network) if inputs is None else inputs
-    clock = choose_clock() if clock is None else clock
+    clock = choose_clock(device=accelerator.device) if clock is None else clock
     measured = _measure(accelerator, network, inputs, batch, seconds, meter)
     return _Evaluation(accelerator, network, inputs, batch, clock, power_w, meter, measured).result()
 

@@ -1,4 +1,4 @@
-"""The command line: ``pynq-snn run | info | eval | bench | report | doctor | selftest``.
+"""The command line: ``pynq-snn run | info | eval | bench | report | convert | doctor | selftest``.
 
 Exit codes: 0 good, 1 a failure (one line on standard error), 2 wrong usage, 130 interrupted, 141 the reader of the
 output went away. What a command needs is imported when it runs, so that the answer is there within a second.
@@ -13,11 +13,11 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pynq_snn import __version__
-from pynq_snn.errors import ConversionWarning, PynqSnnError
+from pynq_snn.errors import ConversionWarning, ModelError, PynqSnnError
 from pynq_snn.models import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_eval(commands)
     _add_bench(commands)
     _add_report(commands)
+    _add_convert(commands)
     _add_doctor(commands)
     _add_selftest(commands)
     return parser
@@ -200,6 +201,41 @@ def _add_measuring(parser: Any) -> None:
     _add_network(parser)
 
 
+def _add_convert(commands: Any) -> None:
+    from pynq_snn.convert import AUTO, EQUALISATIONS, METHODS
+
+    text = "convert a float ONNX network, or a spiking one from a NIR file, to a model for the accelerator"
+    parser = _add_command(commands, "convert", _convert, text)
+    parser.add_argument("source", metavar="FLOAT.onnx|NET.nir", help="a float ONNX file, or a NIR file")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.onnx", help="the model to write")
+    parser.add_argument("--timesteps", type=_positive, metavar="T", help="timesteps (default: 8, of a NIR file 16)")
+    parser.add_argument("--labels", type=_labels, metavar="A,B,...|FILE", help="class names, or a file with one a line")
+    floats = parser.add_argument_group("float ONNX files")
+    floats.add_argument("--calibrate", metavar="FOLDER|NPZ", help="pictures, with labels (subfolders) or without")
+    floats.add_argument("--evaluate", metavar="FOLDER|NPZ", help="pictures to compare on (default: the unused ones)")
+    floats.add_argument("--pictures", type=_positive, metavar="N", help="calibration pictures (default: 256 or 64)")
+    floats.add_argument("--count", type=_positive, metavar="N", help="most pictures to compare on (default: 1000)")
+    floats.add_argument("--method", choices=(AUTO, *METHODS), help="how to choose thresholds (default: by least error)")
+    floats.add_argument("--percentile", type=_above_zero, metavar="P", help="of the percentile method (default: tries)")
+    floats.add_argument(
+        "--equalise", choices=(AUTO, *EQUALISATIONS), help="one threshold a channel or one a layer (default: tries)"
+    )
+    floats.add_argument("--mean", type=_numbers, metavar="M,...", help="x = (pixel / 255 - mean) / std (default: 0)")
+    floats.add_argument("--std", type=_numbers, metavar="S,...", help="one number, or one per channel (default: 1)")
+    floats.add_argument("--input-size", type=_whole_numbers, metavar="H,W", help="where the file leaves it open")
+    floats.add_argument("--name", help="the network's name (default: the file's)")
+    floats.add_argument("--seed", type=int, metavar="N", help="of the choice of calibration pictures (default: 0)")
+    floats.add_argument("--fit", choices=("crop", "pad"), help="as for run (default: crop)")
+    floats.add_argument("--device", type=_device, help="where to run the comparison (default: auto)")
+    floats.add_argument("--report", metavar="DIR", help="write figures, table and plots into this folder")
+    nir = parser.add_argument_group("NIR files (docs/nir.md)")
+    nir.add_argument("--dt", type=_above_zero, metavar="SECONDS", help="of one timestep (default: 1e-4)")
+    nir.add_argument("--reset", choices=("hard", "soft"), help="to v_reset, or by subtraction (default: hard)")
+    nir.add_argument("--fires", choices=("above", "at"), help="above or at the threshold (default: above)")
+    nir.add_argument("--round-leak", action="store_true", default=None, help="take the nearest leak that is possible")
+    nir.add_argument("--input-shape", type=_whole_numbers, metavar="C,H,W", help="of the events, where it is left open")
+
+
 def _add_doctor(commands: Any) -> None:
     _add_command(commands, "doctor", _doctor, "show what this machine has, and what to do about what it lacks")
 
@@ -251,6 +287,30 @@ def _above_zero(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0.5,0.5,0.5") from error
+
+
+def _whole_numbers(text: str) -> list[int]:
+    return [_positive(part.strip()) for part in text.split(",")]
+
+
+def _labels(text: str) -> list[str]:
+    """Read class names: separated by commas, or the lines of a file."""
+    if "," not in text:
+        try:
+            with open(text, encoding="utf-8") as file:  # noqa: PTH123 (no pathlib import for one file)
+                return [line.strip() for line in file if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is neither a text file that can be read nor a list such as cat,dog"
+            ) from error
+    return [part.strip() for part in text.split(",")]
 
 
 def _device(text: str) -> str:
@@ -454,6 +514,14 @@ def _watch(tallies: Iterator[Tally], total: int, state_file: str | None) -> Tall
     return tally
 
 
+def _open_for_measuring(arguments: argparse.Namespace) -> Accelerator:
+    from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
+    from pynq_snn.bench import open_at_clock
+
+    device = open_at_clock(arguments.device, arguments.clock)
+    return Accelerator(device, timeout_s=arguments.timeout or DEFAULT_TIMEOUT_S)
+
+
 def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[Network, Inputs, Bench]:
     """Benchmark the network that the arguments name."""
     from pynq_snn.bench import choose_clock, dataset_inputs, default_inputs, run_bench
@@ -470,7 +538,7 @@ def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[N
             inputs,
             batch=arguments.batch,
             seconds=arguments.seconds,
-            clock=choose_clock(arguments.clock),
+            clock=choose_clock(arguments.clock, accelerator.device),
             power_w=arguments.power_w,
             meter=meter,
         )
@@ -480,7 +548,7 @@ def _measure(accelerator: Accelerator, arguments: argparse.Namespace) -> tuple[N
 def _bench(arguments: argparse.Namespace) -> int:
     from pynq_snn import bench_output
 
-    with _open_accelerator(arguments) as accelerator:
+    with _open_for_measuring(arguments) as accelerator:
         _, _, result = _measure(accelerator, arguments)
     written = bench_output.write_files(result, arguments.report) if arguments.report else []
     if arguments.json:
@@ -491,12 +559,88 @@ def _bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
+# Options of `convert` that mean something to one kind of file only: name on the command line and in the library
+_FLOAT_OPTIONS = {
+    "calibrate": "", "evaluate": "", "report": "", "pictures": "pictures", "count": "evaluation_pictures",
+    "method": "method", "percentile": "percentile", "equalise": "equalisation", "mean": "mean", "std": "std",
+    "input_size": "input_size", "name": "name", "seed": "seed", "fit": "fit", "device": "device",
+}  # fmt: skip
+_NIR_OPTIONS = {
+    "dt": "dt", "reset": "reset", "fires": "fires", "round_leak": "round_leak", "input_shape": "input_shape",
+}  # fmt: skip
+_COMMON_OPTIONS = {"timesteps": "timesteps", "labels": "labels"}
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    suffix = os.path.splitext(arguments.source)[1].lower()  # noqa: PTH122 (no pathlib import for a suffix)
+    if suffix == ".nir":
+        _refuse_options(arguments, _FLOAT_OPTIONS, "a float ONNX file")
+        return _convert_nir(arguments)
+    if suffix == ".onnx":
+        _refuse_options(arguments, _NIR_OPTIONS, "a NIR file")
+        return _convert_float(arguments)
+    raise ModelError(f"{arguments.source}: what it is cannot be told from its name; give a .onnx or a .nir file")
+
+
+def _refuse_options(arguments: argparse.Namespace, options: Mapping[str, str], kind: str) -> None:
+    for option in options:
+        if getattr(arguments, option) is not None:
+            raise ModelError(f"{arguments.source}: --{option.replace('_', '-')} is for {kind}; leave it out")
+
+
+def _given(arguments: argparse.Namespace, *options: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options that were given, by their names in the library."""
+    named = {name: option for group in options for option, name in group.items() if name}
+    values = {name: getattr(arguments, option) for name, option in named.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _convert_nir(arguments: argparse.Namespace) -> int:
+    from pynq_snn.nir_import import convert_nir
+
+    report = convert_nir(arguments.source, arguments.output, **_given(arguments, _COMMON_OPTIONS, _NIR_OPTIONS))
+    if arguments.json:
+        return _print_json(report.to_dict())
+    leak = f"leak 2^-{report.leak_shift}" if report.leak_shift else "no leak"
+    print(
+        f"{report.name} (T={report.timesteps}, stepwise firing): {report.layers} layers, {len(report.labels)} classes"
+    )
+    print(
+        f"input {_shape(report.input_shape)} events; {report.reset} reset, fires {report.fires} the threshold, {leak}"
+    )
+    print(f"class scores are the {report.score} of the last layer\n")
+    rows: list[tuple[str, ...]] = [("layer", "changed by int8")]
+    rows += [(name, f"{error:.3%}") for name, error in report.weight_errors.items()]
+    _print_table(rows, right_from=1)
+    print(f"\nwrote {report.output}")
+    return 0
+
+
+def _convert_float(arguments: argparse.Namespace) -> int:
+    from pynq_snn.convert import FloatOptions, convert_float
+    from pynq_snn.convert.report import write_report
+
+    if arguments.calibrate is None:
+        raise ModelError(f"{arguments.source}: thresholds need pictures; give a folder of them with --calibrate")
+    options = _given(arguments, _COMMON_OPTIONS, _FLOAT_OPTIONS)
+    report = convert_float(
+        arguments.source, arguments.output, arguments.calibrate, evaluate=arguments.evaluate,
+        options=FloatOptions(**options),
+    )  # fmt: skip
+    written = write_report(report, arguments.report) if arguments.report else []
+    if arguments.json:
+        return _print_json(report.to_dict())
+    print(report.table())
+    print(f"wrote {', '.join(str(path) for path in (report.output, *written))}")
+    return 0
+
+
 def _report(arguments: argparse.Namespace) -> int:
     from pynq_snn.network import Network
     from pynq_snn.report import build_report, write_report
     from pynq_snn.trace import record
 
-    with _open_accelerator(arguments) as accelerator:
+    with _open_for_measuring(arguments) as accelerator:
         network, inputs, result = _measure(accelerator, arguments)
         # Stepwise firing, because under deferred firing a potential has no history to show.
         stepwise = Network.from_onnx(find_model(arguments.model), timesteps=arguments.timesteps, firing="stepwise")

@@ -44,7 +44,7 @@ class Dataset:
     images : sequence of uint8 [H, W, 3]
         One array [N, H, W, 3] where all sizes agree, else a list of paths that are opened when used.
     labels : int64 [N]
-        Class indices into `classes`.
+        Class indices into `classes`; none where the pictures are not labelled (`load_pictures`).
     classes : tuple of str
         Class names; empty where the source has none.
     """
@@ -54,7 +54,7 @@ class Dataset:
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
 
     def first(self, count: int | None) -> Dataset:
         """Return the first `count` pictures (all of them for None)."""
@@ -94,6 +94,27 @@ def load_dataset(path: str | Path, split: str = "test") -> Dataset:
         if (path / f"{idx_prefix}-images-idx3-ubyte{suffix}").is_file():
             return _load_idx(path, idx_prefix, suffix)
     return _load_class_folders(path / split if (path / split).is_dir() else path)
+
+
+def load_pictures(path: str | Path, split: str = "test") -> Dataset:
+    """Read pictures with or without labels: what `load_dataset` reads, or a folder that holds pictures itself.
+
+    Returns
+    -------
+    Dataset
+        Without labels (an empty array) and classes where the folder says nothing about them.
+
+    Raises
+    ------
+    DatasetError
+        As for `load_dataset`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        pictures = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+        if pictures:
+            return Dataset(pictures, np.zeros(0, np.int64), ())
+    return load_dataset(path, split)
 
 
 @contextlib.contextmanager

@@ -115,7 +115,7 @@ def evaluate(
     starts = range(tally.count, end, batch)
     stops = (min(start + batch, end) for start in starts)
     shares = (
-        Share(_pixels(dataset, network, start, stop, fit), labels[start:stop])
+        Share(fitted_pixels(_part(dataset, start, stop), network, fit=fit), labels[start:stop])
         for start, stop in zip(starts, stops, strict=True)
     )
     for counted in _counted(accelerator, shares, batch):
@@ -174,8 +174,13 @@ def match_labels(dataset: Dataset, network: Network) -> npt.NDArray[np.int64]:
     return labels
 
 
-def _pixels(dataset: Dataset, network: Network, start: int, stop: int, fit: str) -> npt.NDArray[np.uint8]:
-    images = dataset.images[start:stop]
+def _part(dataset: Dataset, start: int, stop: int) -> Dataset:
+    return Dataset(dataset.images[start:stop], dataset.labels[start:stop], dataset.classes)
+
+
+def fitted_pixels(dataset: Dataset, network: Network, *, fit: str = "crop") -> npt.NDArray[np.uint8]:
+    """Return the pictures of a data set as a network reads them, uint8 [N, H, W, C]."""
+    images = dataset.images
     expected = (network.input_height, network.input_width, network.input_channels)
     if isinstance(images, np.ndarray) and network.input_kind == "pixels" and images.shape[1:] == expected:
         return images

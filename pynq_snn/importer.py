@@ -84,8 +84,15 @@ class Counts:
     limit: int | None = None
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a tensor, on their way from Shape to Reshape; None stands for the batch."""
+
+    values: tuple[int | None, ...]
+
+
 Constant = npt.NDArray[Any]
-Value = Weights | Spikes | Current | Counts | Constant
+Value = Weights | Spikes | Current | Counts | Sizes | Constant
 
 
 def import_network(model: str | Path | Graph) -> TrainedNetwork:
@@ -102,10 +109,12 @@ def import_network(model: str | Path | Graph) -> TrainedNetwork:
         The file is damaged or holds something that the accelerator cannot do; the message names node and remedy.
     """
     graph = model if isinstance(model, Graph) else read_onnx(model)
-    return _Importer(graph).run()
+    return GraphWalk(graph).run()
 
 
-class _Importer:
+class GraphWalk:
+    """Walks a graph once; the walk over float networks (`pynq_snn.convert`) overrides what differs there."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.metadata = _Metadata(graph)
@@ -116,10 +125,12 @@ class _Importer:
             "AveragePool": self._average_pool,
             "BatchNormalization": self._batch_normalization,
             "Clip": self._clip,
+            "Concat": self._concat,
             "Conv": self._conv,
             "DequantizeLinear": self._dequantize,
             "Dropout": self._pass_through,
             "Flatten": self._flatten,
+            "Gather": self._gather,
             "Gemm": self._gemm,
             "GlobalAveragePool": self._global_average_pool,
             "Identity": self._pass_through,
@@ -129,11 +140,14 @@ class _Importer:
             "ReduceMean": self._reduce_mean,
             "Relu": self._relu,
             "Reshape": self._reshape,
+            "Shape": self._shape,
+            "Unsqueeze": self._unsqueeze,
         }
 
     # --- the walk -----------------------------------------------------------------------------------------------------
 
     def run(self) -> TrainedNetwork:
+        """Return the network that the graph describes."""
         graph = self.graph
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise self._graph_error(
@@ -249,6 +263,8 @@ class _Importer:
             )
         if isinstance(value, Counts):
             raise self._node_error(node, "reads spike counts before DequantizeLinear; move it behind DequantizeLinear")
+        if isinstance(value, Sizes):
+            raise self._node_error(node, "computes with the sizes of a tensor; only Reshape may use them")
         raise self._node_error(node, f"input {index} is a constant; expected spikes")
 
     def _constant(self, node: Node, index: int, what: str) -> FloatArray:
@@ -688,7 +704,11 @@ class _Importer:
         return self._flattened(node)
 
     def _reshape(self, node: Node) -> Value:
-        target = [int(side) for side in self._constant(node, 1, "its shape").reshape(-1)]
+        sizes = self._input(node, 1)
+        if isinstance(sizes, Sizes):
+            target = [-2 if side is None else side for side in sizes.values]  # -2: the batch, and so none that is given
+        else:
+            target = [int(side) for side in self._constant(node, 1, "its shape").reshape(-1)]
         value = self._input(node, 0)
         if not isinstance(value, (Spikes, Current)):
             raise self._node_error(node, "reshapes weights or spike counts; export constants in their final shape")
@@ -696,6 +716,41 @@ class _Importer:
         if len(target) != 2 or target[1] not in (-1, size) or (target[1] == -1 and target[0] == -1):
             raise self._node_error(node, f"shape {target} is not supported; only flattening to [N, {size}] is")
         return self._flattened(node)
+
+    # Exporters of ``x.view(x.size(0), -1)`` compute the shape with these four
+    def _shape(self, node: Node) -> Value:
+        value = self._input(node, 0)
+        if not isinstance(value, (Spikes, Current)) or node.attributes.keys() & {"start", "end"}:
+            raise self._node_error(node, "is supported for whole shapes of maps only; export with fixed shapes")
+        return Sizes((None, math.prod(value.shape)) if value.flat else (None, *value.shape))
+
+    def _gather(self, node: Node) -> Value:
+        sizes = self._input(node, 0)
+        indices = self._constant(node, 1, "its index")
+        if not isinstance(sizes, Sizes) or indices.size != 1 or self._integer(node, "axis", 0) != 0:
+            raise self._node_error(node, "is supported for one size of a Shape only; remove it")
+        index = int(indices.reshape(-1)[0])
+        if not -len(sizes.values) <= index < len(sizes.values):
+            raise self._node_error(node, f"index {index} is out of range for {len(sizes.values)} dimensions")
+        return Sizes((sizes.values[index],))
+
+    def _unsqueeze(self, node: Node) -> Value:
+        sizes = self._input(node, 0)
+        if not isinstance(sizes, Sizes) or len(sizes.values) != 1:
+            raise self._node_error(node, "is supported for one size of a Shape only; remove it")
+        return sizes
+
+    def _concat(self, node: Node) -> Value:
+        joined: list[int | None] = []
+        for index in range(len(node.inputs)):
+            value = self._input(node, index)
+            if isinstance(value, Sizes):
+                joined += value.values
+            elif isinstance(value, np.ndarray) and value.dtype.kind == "i":
+                joined += [int(side) for side in value.reshape(-1)]
+            else:
+                raise self._node_error(node, "is supported for sizes only; a layer cannot read two maps side by side")
+        return Sizes(tuple(joined))
 
     def _flattened(self, node: Node) -> Value:
         value = self._input(node, 0)
@@ -785,6 +840,40 @@ class _Importer:
         return labels
 
 
+def _levels(graph: Graph) -> int | None:
+    """Return T of a file that does not say it: the largest count that its Clips let pass; None where it has neither.
+
+    Files of Brevitas have a Clip behind each QuantizeLinear, those of onnxruntime have none and use all of 8 bits.
+    """
+    readers = {name: node for node in graph.nodes for name in node.inputs[:1]}
+    constants = {*graph.initializers, *(info.name for info in graph.inputs)}  # those of the input are refused later
+    first: tuple[Node, int] | None = None
+    for node in graph.nodes:
+        if node.operator != "QuantizeLinear" or node.inputs[0] in constants:
+            continue
+        clip = readers.get(node.outputs[0])
+        bound = graph.initializers.get(clip.inputs[2]) if clip is not None and len(clip.inputs) > 2 else None
+        where = f"{graph.path}: QuantizeLinear {node.label}:"
+        if clip is None or clip.operator != "Clip" or bound is None or bound.size != 1:
+            raise ModelError(
+                f"{where} keeps 256 levels, which do not map onto 1 to {layout.MAX_TIMESTEPS} spikes; quantise to "
+                "5 bits or fewer with a Clip behind it, or give pynq-snn convert the float network"
+            )
+        levels = int(bound.reshape(-1)[0])
+        if not 1 <= levels <= layout.MAX_TIMESTEPS:
+            raise ModelError(
+                f"{where} keeps {levels} levels, which do not map onto 1 to {layout.MAX_TIMESTEPS} spikes; "
+                "quantise to 5 bits or fewer, or give pynq-snn convert the float network"
+            )
+        if first is not None and levels != first[1]:
+            raise ModelError(
+                f"{where} has {levels} levels but {first[0].label} has {first[1]}; all layers share one T, so use "
+                "the same bit width for all activations"
+            )
+        first = first or (node, levels)
+    return first[1] if first is not None else None
+
+
 class _Metadata:
     """The model's metadata_props, checked."""
 
@@ -792,7 +881,9 @@ class _Metadata:
         self.graph = graph
         self.values = graph.metadata
         self.name = self.values.get("name") or Path(graph.path).stem
-        self.timesteps = self._whole("timesteps", None, 1, layout.MAX_TIMESTEPS)
+        self.timesteps = self._whole(
+            "timesteps", None if "timesteps" in self.values else _levels(graph), 1, layout.MAX_TIMESTEPS
+        )
         self.leak_shift = self._whole("leak_shift", 0, 0, layout.MAX_LEAK_SHIFT)
         self.firing = self._choice("firing", "deferred", ("deferred", "stepwise"))
         self.hard_reset = self._choice("reset", "soft", ("soft", "hard")) == "hard"

@@ -279,6 +279,24 @@ def layer_rates(names: Sequence[str], rates: Mapping[str, Sequence[float]]) -> F
 
 
 @_styled
+def conversion_errors(names: Sequence[str], errors: Mapping[str, Sequence[float]]) -> Figure:
+    """Plot how far a converted network is from the float one: by layer, or by method.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Layers in the order of computation, or methods.
+    errors : mapping of label to sequence of float
+        Root mean square of the difference as a share of the float network's own, one value a name; up to 4 series.
+    """
+    _check_layers(names, errors)
+    figure, axes = _figure(1.0 + 0.2 * len(names) * max(1.0, 0.7 * len(errors)))
+    _layer_bars(axes[0, 0], names, {label: [100 * error for error in values] for label, values in errors.items()})
+    axes[0, 0].set_xlabel("difference from the float network (root mean square, %)")
+    return figure
+
+
+@_styled
 def layer_operations(names: Sequence[str], dense: Sequence[float], made: Sequence[float]) -> Figure:
     """Plot the additions of each layer: what a dense network would make, and what spikes caused.
 

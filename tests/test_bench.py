@@ -233,6 +233,28 @@ def test_clock_is_given_or_the_overlays_or_the_default(tmp_path: Path, monkeypat
         bench.choose_clock()
 
 
+class ClockedDevice(CountingDevice):
+    def __init__(self, clock_mhz: float = 66.0) -> None:
+        super().__init__(SIMULATED)
+        self.clock_mhz = clock_mhz
+
+
+def test_a_device_with_a_clock_is_taken_at_its_word(network: Network) -> None:
+    result = run(network, ClockedDevice(), clock=None)
+    assert result.setting["clock_mhz"] == 66 and result.setting["clock_from"] == "of the reference device"
+    assert bench.choose_clock(66.2, ClockedDevice()).hz == 66e6
+    with pytest.raises(PynqSnnError, match="runs at 66 MHz, not at 80 MHz"):
+        bench.choose_clock(80, ClockedDevice())
+
+
+def test_the_rtl_is_told_its_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pynq_snn.devices.rtl.RtlDevice", ClockedDevice)
+    with bench.open_at_clock("rtl", 55) as device:
+        assert bench.choose_clock(55, device) == Clock(55e6, "of the reference device")
+    with bench.open_at_clock("reference", 55) as device:
+        assert bench.choose_clock(55, device) == Clock(55e6, "given")
+
+
 # --- peers ------------------------------------------------------------------------------------------------------------
 
 PAPER_GOPS, PAPER_WATTS = 38.4, 1.54

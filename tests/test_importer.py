@@ -222,7 +222,6 @@ def test_constants_that_are_not_right(operator: str, index: int, value: np.ndarr
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("timesteps", None, "timesteps: is missing, so this is not a quantised spiking network"),
         ("timesteps", "0", "0 is out of range, 1 to 32"),
         ("timesteps", "many", "'many' is not a whole number"),
         ("firing", "sometimes", "'sometimes' is not one of deferred, stepwise"),
