@@ -41,7 +41,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     figures = load("accuracy.json")
     overview, anchor = overview_table(figures), anchor_tables(load("anchor.json"), figures)
     yield filled(ROOT / "README.md", overview=overview)
-    curves = "\n\n".join(curve_section(name, model) for name, model in models_of(figures))
+    curves = "\n\n".join(curve_section(name, model) for name, model in models_of(figures) if "curve" in model)
     ties = "\n".join(disagreement_line(name, model) for name, model in models_of(figures))
     yield filled(ROOT / "docs" / "accuracy.md", overview=overview, curves=curves, anchor=anchor, disagreements=ties)
     for name, model in models_of(figures):
@@ -180,6 +180,8 @@ def draw_curves(figures: Figures) -> None:
     from pynq_snn import plots
 
     for name, model in models_of(figures):
+        if "curve" not in model:
+            continue
         curve = model["curve"]
         baselines = {"quantised network": model["quantised"]["accuracy"]}
         if "full_precision" in model:
