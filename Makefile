@@ -2,6 +2,7 @@
 # make test   run all tests
 # make lint   check style and types
 # make test-board   run the board's tests over the real pynq, in environments of their own
+# make board-wheel  build the package for the board's processor, with a cross compiler
 # The first call sets up .venv; later calls start at once.
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ PYTHON_FOR_PYNQ_3.1.2 := $(call first_that_runs,python3.11 $(wildcard $(HOME)/.p
 PYTHON_FOR_PYNQ_3.0.1 := $(call first_that_runs,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python))
 PYNQ_VERSIONS := $(foreach version,3.1.2 3.0.1,$(if $(PYTHON_FOR_PYNQ_$(version)),$(version)))
 
-.PHONY: run test test-board lint clean
+.PHONY: run test test-board board-wheel lint clean
 
 run: $(VENV)/installed
 	$(BIN)/pynq-snn run $(PICTURE)
@@ -32,8 +33,18 @@ ifeq ($(PYNQ_VERSIONS),)
 	@echo "no board tests: pynq needs Python 3.11 or 3.10, and neither is here"
 endif
 
+.PRECIOUS: .venv-board-%/installed
 test-board-%: .venv-board-%/installed
 	.venv-board-$*/bin/python -m pytest $(PYTEST_OPTIONS) tests/board
+
+# The C++ library goes in too: an image may have an older one than this machine's.
+BOARD_CXX ?= arm-linux-gnueabihf-g++
+BOARD_FLAGS := -mcpu=cortex-a9 -mfpu=neon -static-libstdc++ -static-libgcc
+
+board-wheel: $(VENV)/installed-for-tests
+	@command -v $(BOARD_CXX) >/dev/null || { echo "no $(BOARD_CXX): sudo apt install g++-arm-linux-gnueabihf"; exit 1; }
+	CXX="$(BOARD_CXX) $(BOARD_FLAGS)" $(BIN)/python setup.py --quiet build --build-base build/board \
+	    bdist_wheel --plat-name linux_armv7l
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
@@ -61,6 +72,7 @@ $(VENV)/installed-for-tests: $(SOURCES) | $(BIN)/python
 # pynq 3 needs the older versions of these packages, and numpy below 2.
 .venv-board-%/installed: $(SOURCES)
 	$(PYTHON_FOR_PYNQ_$*) -m venv .venv-board-$*
-	.venv-board-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest hypothesis \
-	    "pynq==$*" "pycparser<3" "setuptools<=80" "numpy<2"
+	.venv-board-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	    "pynq==$*" "pycparser<3" "setuptools<=80" "numpy<2" pillow tqdm onnx pytest hypothesis
+	.venv-board-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@

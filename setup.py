@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
@@ -103,7 +104,15 @@ class BuildPackage(build_py):
         ]
 
 
+class BuildWheel(bdist_wheel):
+    """Names the wheel after the platform alone: the kernel is called through ctypes, so any Python can use it."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """Return the tags for Python, its binary interface, and the platform."""
+        return "py3", "none", super().get_tag()[2]
+
+
 setup(
     ext_modules=[Extension("pynq_snn._snn_core", list(KERNEL_SOURCES), optional=True)],
-    cmdclass={"build_ext": BuildKernel, "build_py": BuildPackage},
+    cmdclass={"build_ext": BuildKernel, "build_py": BuildPackage, "bdist_wheel": BuildWheel},
 )

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--model", default="vgg11", help="shipped model to take the float network from")
     parser.add_argument("--float", metavar="NAME=FILE", help="a float network instead")
     parser.add_argument("--count", type=int, default=1000, help="test pictures")
-    parser.add_argument("--pictures", type=int, default=256, help="calibration pictures")
+    parser.add_argument("--pictures", type=int, default=96, help="calibration pictures")
     parser.add_argument("--timesteps", type=int, nargs="+", default=TIMESTEPS)
     parser.add_argument("--methods", nargs="+", default=["auto"], choices=("auto", *METHODS))
     parser.add_argument("--out", type=Path, default=results.FOLDER / "convert.json")
@@ -42,6 +42,10 @@ def main() -> None:
         source = Path(given) if given else Path(folder) / "float.onnx"
         if not given:
             source.write_bytes(as_float(onnx.load(find_model(name))).SerializeToString())
+        command = (
+            f"python -m benchmarks.convert --data CIFAR10 --count {arguments.count} --pictures {arguments.pictures}"
+        )
+        command += " --timesteps " + " ".join(map(str, arguments.timesteps))
         figures: dict[str, Any] = {
             "measured": "accuracy, exact, on the device named (simulation of the core); float network in numpy",
             "data": {"name": "CIFAR-10 test pictures, JPEG copies", "calibration": "training pictures"},
@@ -60,7 +64,7 @@ def main() -> None:
                 print(report.table())
                 kept = report.to_dict()
                 figures["runs"].append({key: value for key, value in kept.items() if key not in ("source", "output")})
-                results.write(arguments.out, "python -m benchmarks.convert --data CIFAR10", figures)
+                results.write(arguments.out, command, figures)
 
 
 def as_float(model: onnx.ModelProto) -> onnx.ModelProto:

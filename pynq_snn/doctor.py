@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pynq_snn import __version__
-from pynq_snn.devices.board.presence import BOARD_MACHINE, contiguous_memory
+from pynq_snn.devices.board import presence
 from pynq_snn.errors import DeviceError
 from pynq_snn.models import model_folder, shipped_models
 
 COMPILERS = ("g++", "c++", "clang++")
 COMPILER_TIMEOUT_S = 10.0
+PYNQ_MAJOR_VERSION = "3"  # 2 has another allocator, 4 no PYNQ-Z2
 NEEDED_MIB = 16  # contiguous memory for the shipped network with a batch of 16, and some air
 
 
@@ -100,8 +101,8 @@ def _compiler() -> Finding:
 
 
 def _onnx_packages() -> list[Finding]:
-    if platform.machine() == BOARD_MACHINE:
-        detail = f"not needed here, and not available for {BOARD_MACHINE}; models are read without it"
+    if platform.machine() == presence.BOARD_MACHINE:
+        detail = f"not needed here, and not available for {presence.BOARD_MACHINE}; models are read without it"
         return [Finding(name, "optional", detail) for name in ("onnx", "onnxruntime")]
     return [_package(name, needed=False, purpose=" (only for making and checking models)") for name in
             ("onnx", "onnxruntime")]  # fmt: skip
@@ -109,9 +110,16 @@ def _onnx_packages() -> list[Finding]:
 
 def _pynq() -> Finding:
     version = _version("pynq")
-    if version is not None:
-        return Finding("pynq", "ok", version)
-    return Finding("pynq", "optional", "not installed; it comes with the image of a PYNQ board and is used there only")
+    on_board = presence.board_present()
+    if version is None:
+        absent = "not installed; it comes with the image of a PYNQ board and is used there only"
+        return Finding("pynq", "missing", presence.NO_PYNQ) if on_board else Finding("pynq", "optional", absent)
+    if on_board and version.split(".")[0] != PYNQ_MAJOR_VERSION:
+        remedy = (
+            f"{version}; this package needs pynq {PYNQ_MAJOR_VERSION}, as on the images 3.0.1 to 3.1 for the PYNQ-Z2"
+        )
+        return Finding("pynq", "missing", remedy)
+    return Finding("pynq", "ok", version)
 
 
 def _models() -> Finding:
@@ -123,21 +131,18 @@ def _models() -> Finding:
 
 def _overlay() -> list[Finding]:
     """Say which bitstream the package holds; without a board nobody needs one."""
-    from pynq_snn.devices.board.presence import board_present
     from pynq_snn.overlay.files import check_bitstream, find_overlay
 
     try:
         overlay = find_overlay()
         check_bitstream(overlay)
     except DeviceError as error:
-        return [Finding("bitstream", "missing", str(error))] if board_present() else []
+        return [Finding("bitstream", "missing", str(error))] if presence.board_present() else []
     return [Finding("bitstream", "ok", f"build {overlay.build_hash:08x}, for up to {overlay.clock_mhz:.2f} MHz")]
 
 
 def _board() -> list[Finding]:
     """Look at a board from outside, without touching its FPGA: another process may be using it."""
-    from pynq_snn.devices.board import presence
-
     if not presence.board_present():
         return []
     return [_fpga(presence.FPGA_MANAGER / "state"), _contiguous_memory(), _user()]
@@ -151,7 +156,7 @@ def _fpga(state_file: Path) -> Finding:
 
 
 def _contiguous_memory() -> Finding:
-    facts = contiguous_memory()
+    facts = presence.contiguous_memory()
     if facts is None:
         return Finding(
             "contiguous memory", "missing", "the kernel has none (no CmaTotal); add cma=128M to its arguments"

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,22 @@ def test_a_compiler_that_fails_is_named(tmp_path: Path) -> None:
     done = build(sources, tmp_path / "package", CXX="false")
     assert "the C++ kernel was not built: false failed" in done.stderr
     assert not list((tmp_path / "package").rglob("*.so"))
+
+
+def test_the_wheel_for_the_board(tmp_path: Path) -> None:
+    """Any Python can use it, and it brings what pynq looks for."""
+    sources = copy_sources(tmp_path / "sources")
+    subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "bdist_wheel", "--plat-name", "linux_armv7l", "--dist-dir", tmp_path],
+        cwd=sources, env={**os.environ, "CXX": "false"}, capture_output=True, check=True, timeout=300,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-linux_armv7l.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        points = archive.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
+    assert "pynq_snn/data/overlays/pynq_snn.hwh" in names
+    assert {f"[{group}]" for group in ("pynq.lib", "pynq.overlays", "pynq.notebooks")} <= set(points.splitlines())
 
 
 def test_every_public_name_can_be_imported() -> None:

@@ -14,7 +14,7 @@ TARGET_MHZ = 100.0  # what placer and router strive for; the clock is chosen aft
 PLL_MHZ = 1000.0  # the IO PLL of a PYNQ-Z2, from which FCLK0 is divided by a whole number
 # The tool knows no setup times of block RAMs and the PS7 and takes 0.1 ns for a flip-flop's: half of its Fmax is used.
 SAFETY_FACTOR = 2.0
-ALLOWED_BRAM_WIDTHS = (0, 18, 36)
+ALLOWED_BRAM_WIDTHS = {"RAMB18E1": (0, 18), "RAMB36E1": (0, 18, 36)}  # twice as wide is the simple dual port mode
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,13 @@ def check_design_rules(netlist: Netlist) -> None:
     for name, cell in netlist.cells.items():
         if forbidden.match(cell["type"]):
             raise tools.ToolError(f"cell {name} is a {cell['type']}, which this flow does not use: change the RTL")
-        if cell["type"].startswith("RAMB"):
+        if cell["type"] in ALLOWED_BRAM_WIDTHS:
+            allowed = ALLOWED_BRAM_WIDTHS[cell["type"]]
             for port in ("READ_WIDTH_A", "READ_WIDTH_B", "WRITE_WIDTH_A", "WRITE_WIDTH_B"):
                 width = int(cell["parameters"].get(port, "0"), 2)
-                if width not in ALLOWED_BRAM_WIDTHS:
+                if width not in allowed:
                     raise tools.ToolError(
-                        f"block RAM {name} has {port} = {width}; only {ALLOWED_BRAM_WIDTHS} are safe: "
+                        f"{cell['type']} {name} has {port} = {width}; only {allowed} are safe: "
                         "change the shape of the memory in the RTL"
                     )
 

@@ -9,6 +9,7 @@ placed netlist and from the netlist of yosys, not taken from nextpnr's FASM. Com
   and clock enable and reset connected;
 * every carry: where its inputs come from;
 * every block RAM: widths, write modes, output registers, inverted pins, and its whole content;
+* every input of every cell: the routing, followed back, must end at the output that drives its net, and nowhere else;
 * and that nothing else is configured: no table, flip-flop or block RAM without a cell.
 """
 
@@ -17,18 +18,16 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from overlays.flow import tools
+from overlays.flow.connections import LETTERS, Fabric, Features, Tracer
 from overlays.flow.netlist import Netlist
 
-Features = dict[tuple[str, str], set[str]]  # of a tile and a site in it
-
-LETTERS = "ABCD"
 BRAM_PINS = (
     "CLKARDCLK", "CLKBWRCLK", "ENARDEN", "ENBWREN", "RSTRAMARSTRAM", "RSTRAMB", "RSTREGARSTREG", "RSTREGB",
 )  # fmt: skip
@@ -44,8 +43,27 @@ def load_assembler(path: Path) -> ModuleType:
     return module
 
 
-def decode(bitstream: Path, work: Path) -> tuple[Features, dict[str, tuple[str, str]]]:
-    """Return the features that the bits of `bitstream` set, and each slice's and block RAM's tile and name there."""
+@dataclass
+class Decoded:
+    """What the bits of a bitstream say.
+
+    Attributes
+    ----------
+    features : dict
+        Features that are set, for each tile and each site (or routed wire) in it.
+    sites : dict
+        Of each slice and block RAM the tile and the name there.
+    fixed : callable
+        Connections that a type of tile always has.
+    """
+
+    features: Features
+    sites: dict[str, tuple[str, str]]
+    fixed: Callable[[str], set[str]]
+
+
+def decode(bitstream: Path, work: Path) -> Decoded:
+    """Read a bitstream back."""
     assembler, database = tools.require(tools.ASSEMBLER, tools.SEGMENT_DATABASE)
     bits7 = load_assembler(assembler)
     db = bits7.Database(str(tools.unpacked(database, work)))
@@ -55,7 +73,7 @@ def decode(bitstream: Path, work: Path) -> tuple[Features, dict[str, tuple[str, 
     for tile, feature in pairs:
         site, _, rest = feature.partition(".")
         features[tile, site].add(rest)
-    return features, dict(site_names(db.grid))
+    return Decoded(features, dict(site_names(db.grid)), db.pseudo_pips)
 
 
 def site_names(grid: dict[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -96,6 +114,11 @@ class Placed:
         """Return the number of the net at a port, None where there is none."""
         bits = cell["connections"].get(port, [])
         return bits[0] if bits else None
+
+    def constant_nets(self) -> tuple[int | None, int | None]:
+        """Return the numbers of the nets that are 0 and 1."""
+        by_name = {name: net for net, names in self.net_names.items() for name in names}
+        return by_name.get("$PACKER_GND_NET"), by_name.get("$PACKER_VCC_NET")
 
     def is_constant(self, net: int | None, value: int) -> bool:
         """Whether a net is the constant 0 or 1."""
@@ -343,6 +366,15 @@ def compare_cells(placed: Placed, features: Features, sites: dict[str, tuple[str
     return comparison
 
 
+def compare_connections(comparison: Comparison, placed: Placed, decoded: Decoded) -> None:
+    """Follow the routing back from every input of every cell."""
+    (graph,) = tools.require(tools.ROUTING_GRAPH)
+    fabric = Fabric(graph, decoded.features, decoded.fixed)
+    tracer = Tracer(placed.cells, placed.by_place, decoded.features, decoded.sites, fabric, placed.constant_nets())
+    for name, port, found, wanted in tracer.inputs():
+        comparison.equal("cell inputs reached by their net", f"{name}.{port}", found, wanted)
+
+
 def compare(bitstream: Path, placed_file: Path, netlist: Netlist, work: Path) -> dict[str, Any]:
     """Compare a bitstream with the placed netlist.
 
@@ -356,10 +388,11 @@ def compare(bitstream: Path, placed_file: Path, netlist: Netlist, work: Path) ->
     ToolError
         Something differs; the message names the first differences.
     """
-    features, sites = decode(bitstream, work)
+    decoded = decode(bitstream, work)
     placed = Placed.read(placed_file)
-    comparison = compare_cells(placed, features, sites)
+    comparison = compare_cells(placed, decoded.features, decoded.sites)
     compare_lut_pins(comparison, placed, netlist)
+    compare_connections(comparison, placed, decoded)
     if comparison.differences:
         named = "\n  ".join(comparison.differences[:MISMATCHES_NAMED])
         raise tools.ToolError(f"{len(comparison.differences)} differences between bitstream and netlist:\n  {named}")

@@ -19,7 +19,7 @@ def yosys_script(files: Sequence[Path], top: str, hash_word: int, netlist: str, 
         "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
         f"read_slang -j 1 --allow-use-before-declare --top {top} {identity} {' '.join(path.name for path in files)}",
         f"{SYNTH} {'-flatten ' if flatten else ''}-top {top}",
-        "delete t:$scopeinfo",
+        "delete t:$scopeinfo t:$check t:$print",  # where things came from, and what simulations check
         "check -assert -noinit",
         f"write_json {netlist}.json",
         "",

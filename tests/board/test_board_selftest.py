@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selftest, "EXAMPLES", {name: selftest.EXAMPLES[name] for name in ("plain", "max_pooled")})
+    monkeypatch.setattr(selftest, "MEMORY_SIZES", (64, 70_000))
+    monkeypatch.setattr(selftest, "MARGIN_REPEATS", 2)
     network = selftest.integrate(selftest.EXAMPLES["plain"]())
     images = random_input(network, 1, 2)
     with Accelerator("kernel") as accelerator:
@@ -44,12 +47,15 @@ def test_all_sections_and_the_margin(fpga: Fpga, open_board: Opener, limit_mhz: 
     assert {section["state"] for section in report["sections"]} == {"passed"}
     figures = report["sections"][-1]["figures"]
     assert figures["rated_mhz"] == pytest.approx(CLOCK_MHZ)
+    good = figures["good_mhz"]
+    assert good == sorted(good) and good[0] == pytest.approx(CLOCK_MHZ / 4, rel=0.05)
+    assert all(later / earlier >= selftest.MARGIN_STEP for earlier, later in zip(good, good[1:], strict=False))
     if limit_mhz == 70:
-        assert figures["fastest_good_mhz"] == pytest.approx(1000 / 15)
+        assert good[-1] == pytest.approx(1000 / 15)
         assert figures["first_failure"] == {"clock_mhz": pytest.approx(1000 / 14), "what": "1 of 20 logits are wrong"}
     else:
         assert figures["first_failure"] is None
-        assert figures["fastest_good_mhz"] == pytest.approx(1000 / 7)  # three times the rated clock
+        assert good[-1] == pytest.approx(1000 / 7)  # three times the rated clock
     assert report["device"]["clock_mhz"] == pytest.approx(CLOCK_MHZ) == fpga.clock_mhz
     assert report["device"]["waits_for"] == "interrupt" and fpga.downloads == 2
 
@@ -62,11 +68,19 @@ def test_the_margin_can_be_left_out(fpga: Fpga, open_board: Opener) -> None:
     assert not fpga.clocks_seen
 
 
-def test_a_board_with_a_timing_error_at_its_rated_clock(fpga: Fpga, open_board: Opener) -> None:
-    fpga.flips_above_mhz = 1.0
+@pytest.mark.parametrize(
+    ("limit_mhz", "message"),
+    [(30.0, r"wrong at 31.25 MHz, not above the rated 47.62; good up to 29.41 MHz"), (1.0, "it is not the clock")],
+)
+def test_a_board_that_fails_below_its_rated_clock(
+    fpga: Fpga, open_board: Opener, limit_mhz: float, message: str
+) -> None:
+    fpga.flips_above_mhz = limit_mhz
     *_, report = selftest.run_selftest(open_board())
-    failed = [section["name"] for section in report["sections"] if section["state"] == "failed"]
-    assert not report["ok"] and "every layer kind" in failed and "timing margin" in failed
+    failed = {section["name"]: section for section in report["sections"] if section["state"] == "failed"}
+    assert not report["ok"] and {"every layer kind", "shipped network"} <= set(failed)
+    assert re.search(message, failed["timing margin"]["detail"]), failed["timing margin"]["detail"]
+    assert failed["timing margin"]["figures"]["rated_mhz"] == pytest.approx(CLOCK_MHZ) == fpga.clock_mhz
 
 
 def test_doctor_on_a_board(overlay: OverlayFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +100,11 @@ def test_doctor_on_a_board(overlay: OverlayFiles, tmp_path: Path, monkeypatch: p
     assert find("contiguous memory") == Finding("contiguous memory", "ok", "97 of 128 MiB free")
     assert find("FPGA").detail == "its manager says: operating"
     assert find("user").state == "ok"
+    assert find("pynq").state == "ok"
+    monkeypatch.setattr("pynq_snn.doctor._version", {"pynq": "4.0.0"}.get)
+    assert find("pynq").state == "missing" and "needs pynq 3" in find("pynq").detail
+    monkeypatch.setattr("pynq_snn.doctor._version", lambda package: None)
+    assert "source /etc/profile.d/pynq_venv.sh" in find("pynq").detail
     assert "XILINX_XRT is not set" in find("device board").detail
     (tmp_path / "meminfo").write_text("CmaTotal:  131072 kB\nCmaFree:  1000 kB\n")
     (tmp_path / "state").unlink()

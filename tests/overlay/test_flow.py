@@ -133,7 +133,15 @@ def test_area_adds_up_over_instances() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "parameters"),
-    [("SRL16E", {}), ("RAM64M", {}), ("DSP48E1", {}), ("LDCE", {}), ("RAMB36E1", {"READ_WIDTH_A": "1001000"})],
+    [
+        ("SRL16E", {}),
+        ("RAM64M", {}),
+        ("DSP48E1", {}),
+        ("LDCE", {}),
+        ("RAMB36E1", {"READ_WIDTH_A": "1001000"}),
+        ("RAMB18E1", {"READ_WIDTH_A": "100100"}),
+        ("RAMB18E1", {"WRITE_WIDTH_B": "1001"}),
+    ],
 )
 def test_cells_that_the_flow_gets_wrong_are_refused(kind: str, parameters: dict[str, str]) -> None:
     with pytest.raises(tools.ToolError, match="bad"):

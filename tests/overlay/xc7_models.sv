@@ -285,3 +285,173 @@ module BUFG (
 );
   assign O = I;
 endmodule
+
+module RAMB18E1 #(
+    parameter integer DOA_REG = 0,
+    parameter integer DOB_REG = 0,
+    parameter integer READ_WIDTH_A = 0,
+    parameter integer READ_WIDTH_B = 0,
+    parameter integer WRITE_WIDTH_A = 0,
+    parameter integer WRITE_WIDTH_B = 0,
+    parameter WRITE_MODE_A = "WRITE_FIRST",
+    parameter WRITE_MODE_B = "WRITE_FIRST",
+    parameter RAM_MODE = "NONE",
+    parameter [35:0] INIT_A = 36'h0,
+    parameter [35:0] INIT_B = 36'h0,
+    parameter [35:0] SRVAL_A = 36'h0,
+    parameter [35:0] SRVAL_B = 36'h0,
+    parameter [255:0] INITP_00 = 256'h0,
+    parameter [255:0] INITP_01 = 256'h0,
+    parameter [255:0] INITP_02 = 256'h0,
+    parameter [255:0] INITP_03 = 256'h0,
+    parameter [255:0] INITP_04 = 256'h0,
+    parameter [255:0] INITP_05 = 256'h0,
+    parameter [255:0] INITP_06 = 256'h0,
+    parameter [255:0] INITP_07 = 256'h0,
+    parameter [255:0] INIT_00 = 256'h0,
+    parameter [255:0] INIT_01 = 256'h0,
+    parameter [255:0] INIT_02 = 256'h0,
+    parameter [255:0] INIT_03 = 256'h0,
+    parameter [255:0] INIT_04 = 256'h0,
+    parameter [255:0] INIT_05 = 256'h0,
+    parameter [255:0] INIT_06 = 256'h0,
+    parameter [255:0] INIT_07 = 256'h0,
+    parameter [255:0] INIT_08 = 256'h0,
+    parameter [255:0] INIT_09 = 256'h0,
+    parameter [255:0] INIT_0A = 256'h0,
+    parameter [255:0] INIT_0B = 256'h0,
+    parameter [255:0] INIT_0C = 256'h0,
+    parameter [255:0] INIT_0D = 256'h0,
+    parameter [255:0] INIT_0E = 256'h0,
+    parameter [255:0] INIT_0F = 256'h0,
+    parameter [255:0] INIT_10 = 256'h0,
+    parameter [255:0] INIT_11 = 256'h0,
+    parameter [255:0] INIT_12 = 256'h0,
+    parameter [255:0] INIT_13 = 256'h0,
+    parameter [255:0] INIT_14 = 256'h0,
+    parameter [255:0] INIT_15 = 256'h0,
+    parameter [255:0] INIT_16 = 256'h0,
+    parameter [255:0] INIT_17 = 256'h0,
+    parameter [255:0] INIT_18 = 256'h0,
+    parameter [255:0] INIT_19 = 256'h0,
+    parameter [255:0] INIT_1A = 256'h0,
+    parameter [255:0] INIT_1B = 256'h0,
+    parameter [255:0] INIT_1C = 256'h0,
+    parameter [255:0] INIT_1D = 256'h0,
+    parameter [255:0] INIT_1E = 256'h0,
+    parameter [255:0] INIT_1F = 256'h0,
+    parameter [255:0] INIT_20 = 256'h0,
+    parameter [255:0] INIT_21 = 256'h0,
+    parameter [255:0] INIT_22 = 256'h0,
+    parameter [255:0] INIT_23 = 256'h0,
+    parameter [255:0] INIT_24 = 256'h0,
+    parameter [255:0] INIT_25 = 256'h0,
+    parameter [255:0] INIT_26 = 256'h0,
+    parameter [255:0] INIT_27 = 256'h0,
+    parameter [255:0] INIT_28 = 256'h0,
+    parameter [255:0] INIT_29 = 256'h0,
+    parameter [255:0] INIT_2A = 256'h0,
+    parameter [255:0] INIT_2B = 256'h0,
+    parameter [255:0] INIT_2C = 256'h0,
+    parameter [255:0] INIT_2D = 256'h0,
+    parameter [255:0] INIT_2E = 256'h0,
+    parameter [255:0] INIT_2F = 256'h0,
+    parameter [255:0] INIT_30 = 256'h0,
+    parameter [255:0] INIT_31 = 256'h0,
+    parameter [255:0] INIT_32 = 256'h0,
+    parameter [255:0] INIT_33 = 256'h0,
+    parameter [255:0] INIT_34 = 256'h0,
+    parameter [255:0] INIT_35 = 256'h0,
+    parameter [255:0] INIT_36 = 256'h0,
+    parameter [255:0] INIT_37 = 256'h0,
+    parameter [255:0] INIT_38 = 256'h0,
+    parameter [255:0] INIT_39 = 256'h0,
+    parameter [255:0] INIT_3A = 256'h0,
+    parameter [255:0] INIT_3B = 256'h0,
+    parameter [255:0] INIT_3C = 256'h0,
+    parameter [255:0] INIT_3D = 256'h0,
+    parameter [255:0] INIT_3E = 256'h0,
+    parameter [255:0] INIT_3F = 256'h0
+) (
+    input  logic        CLKARDCLK,
+    input  logic        ENARDEN,
+    input  logic        RSTRAMARSTRAM,
+    input  logic        RSTREGARSTREG,
+    input  logic        REGCEAREGCE,
+    input  logic [13:0] ADDRARDADDR,
+    input  logic [ 1:0] WEA,
+    input  logic [15:0] DIADI,
+    input  logic [ 1:0] DIPADIP,
+    output logic [15:0] DOADO,
+    output logic [ 1:0] DOPADOP,
+    input  logic        CLKBWRCLK,
+    input  logic        ENBWREN,
+    input  logic        RSTRAMB,
+    input  logic        RSTREGB,
+    input  logic        REGCEB,
+    input  logic [13:0] ADDRBWRADDR,
+    input  logic [ 3:0] WEBWE,
+    input  logic [15:0] DIBDI,
+    input  logic [ 1:0] DIPBDIP,
+    output logic [15:0] DOBDO,
+    output logic [ 1:0] DOPBDOP
+);
+
+  logic [17:0] memory[1024];
+
+  localparam bit [256*64-1:0] CONTENT = {
+    INIT_3F, INIT_3E, INIT_3D, INIT_3C, INIT_3B, INIT_3A, INIT_39, INIT_38,
+    INIT_37, INIT_36, INIT_35, INIT_34, INIT_33, INIT_32, INIT_31, INIT_30,
+    INIT_2F, INIT_2E, INIT_2D, INIT_2C, INIT_2B, INIT_2A, INIT_29, INIT_28,
+    INIT_27, INIT_26, INIT_25, INIT_24, INIT_23, INIT_22, INIT_21, INIT_20,
+    INIT_1F, INIT_1E, INIT_1D, INIT_1C, INIT_1B, INIT_1A, INIT_19, INIT_18,
+    INIT_17, INIT_16, INIT_15, INIT_14, INIT_13, INIT_12, INIT_11, INIT_10,
+    INIT_0F, INIT_0E, INIT_0D, INIT_0C, INIT_0B, INIT_0A, INIT_09, INIT_08,
+    INIT_07, INIT_06, INIT_05, INIT_04, INIT_03, INIT_02, INIT_01, INIT_00
+  };
+  localparam bit [256*8-1:0] PARITY = {
+    INITP_07, INITP_06, INITP_05, INITP_04, INITP_03, INITP_02, INITP_01, INITP_00
+  };
+  initial begin
+    for (int word = 0; word < 1024; word++)
+      memory[word] = {PARITY[2*word+1], CONTENT[16*word+8+:8], PARITY[2*word], CONTENT[16*word+:8]};
+    if (DOA_REG != 0 || DOB_REG != 0) $fatal(1, "this model has no output registers");
+    if (!(READ_WIDTH_A inside {0, 18} && READ_WIDTH_B inside {0, 18} && WRITE_WIDTH_A inside {0, 18}
+          && WRITE_WIDTH_B inside {0, 18})) $fatal(1, "this model has 18 bit ports only");
+  end
+
+  wire [9:0] row_a = ADDRARDADDR[13:4], row_b = ADDRBWRADDR[13:4];
+  wire [17:0] data_a = {DIPADIP[1], DIADI[15:8], DIPADIP[0], DIADI[7:0]};
+  wire [17:0] data_b = {DIPBDIP[1], DIBDI[15:8], DIPBDIP[0], DIBDI[7:0]};
+  wire [1:0] bytes_a = ENARDEN && WRITE_WIDTH_A != 0 ? WEA : 2'd0;
+  wire [1:0] bytes_b = ENBWREN && WRITE_WIDTH_B != 0 ? WEBWE[1:0] : 2'd0;
+  logic [17:0] read_a, read_b;
+  assign {DOPADOP[1], DOADO[15:8], DOPADOP[0], DOADO[7:0]} = read_a;
+  assign {DOPBDOP[1], DOBDO[15:8], DOPBDOP[0], DOBDO[7:0]} = read_b;
+
+  // As in RAMB36E1 above: beside a write of the other port only READ_FIRST promises the old word.
+  localparam logic [17:0] SPOILT = 18'h2_5A5A;
+  function automatic logic [17:0] merged(input logic [17:0] word, input logic [17:0] data, input logic [1:0] bytes);
+    merged = {bytes[1] ? data[17:9] : word[17:9], bytes[0] ? data[8:0] : word[8:0]};
+  endfunction
+
+  always_ff @(posedge CLKARDCLK) begin
+    if (ENARDEN) begin
+      if (RSTRAMARSTRAM) read_a <= 18'd0;
+      else if (bytes_b != 0 && row_a == row_b && WRITE_MODE_B != "READ_FIRST") read_a <= SPOILT;
+      else if (bytes_a == 0 || WRITE_MODE_A == "READ_FIRST") read_a <= memory[row_a];
+      else if (WRITE_MODE_A == "WRITE_FIRST") read_a <= merged(memory[row_a], data_a, bytes_a);
+    end
+    if (ENBWREN) begin
+      if (RSTRAMB) read_b <= 18'd0;
+      else if (bytes_a != 0 && row_a == row_b && WRITE_MODE_A != "READ_FIRST") read_b <= SPOILT;
+      else if (bytes_b == 0 || WRITE_MODE_B == "READ_FIRST") read_b <= memory[row_b];
+      else if (WRITE_MODE_B == "WRITE_FIRST") read_b <= merged(memory[row_b], data_b, bytes_b);
+    end
+    for (int byte_ = 0; byte_ < 2; byte_++) begin
+      if (bytes_a[byte_]) memory[row_a][9*byte_+:9] <= data_a[9*byte_+:9];
+      if (bytes_b[byte_]) memory[row_b][9*byte_+:9] <= data_b[9*byte_+:9];
+    end
+  end
+
+endmodule
