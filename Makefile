@@ -72,7 +72,6 @@ $(VENV)/installed-for-tests: $(SOURCES) | $(BIN)/python
 # pynq 3 needs the older versions of these packages, and numpy below 2.
 .venv-board-%/installed: $(SOURCES)
 	$(PYTHON_FOR_PYNQ_$*) -m venv .venv-board-$*
-	.venv-board-$*/bin/python -m pip install --quiet --disable-pip-version-check \
-	    "pynq==$*" "pycparser<3" "setuptools<=80" "numpy<2" pillow tqdm onnx pytest hypothesis
-	.venv-board-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	.venv-board-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest hypothesis \
+	    "pynq==$*" "pycparser<3" "setuptools<=80" "numpy<2"
 	touch $@

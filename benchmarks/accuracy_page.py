@@ -41,7 +41,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     figures = load("accuracy.json")
     overview, anchor = overview_table(figures), anchor_tables(load("anchor.json"), figures)
     yield filled(ROOT / "README.md", overview=overview)
-    curves = "\n\n".join(curve_section(name, model) for name, model in models_of(figures))
+    curves = "\n\n".join(curve_section(name, model) for name, model in models_of(figures) if "curve" in model)
     ties = "\n".join(disagreement_line(name, model) for name, model in models_of(figures))
     yield filled(ROOT / "docs" / "accuracy.md", overview=overview, curves=curves, anchor=anchor, disagreements=ties)
     for name, model in models_of(figures):
@@ -102,9 +102,11 @@ def rows_of(model: Figures) -> list[list[str]]:
 
 def overview_table(figures: Figures) -> str:
     """Return the accuracies of all models."""
-    header = ["8 bits, CIFAR-10 (8,000 test pictures)", "accuracy", "additions per picture", "of dense"]
+    header = ["8 bits, CIFAR-10", "test pictures", "accuracy", "additions per picture", "of dense"]
     rows = [
-        [f"{TITLES[name]}, {cells[0]}", *cells[1:]] for name, model in models_of(figures) for cells in rows_of(model)
+        [f"{TITLES[name]}, {cells[0]}", f"{model['pictures']:,}", *cells[1:]]
+        for name, model in models_of(figures)
+        for cells in rows_of(model)
     ]
     return table(header, rows)
 
@@ -114,8 +116,8 @@ def model_table(model: Figures) -> str:
     first = table(["", "accuracy", "synaptic operations per picture", "of dense"], rows_of(model))
     ties = len(model["disagreements"])
     same = (
-        f"The spiking network's class (deferred) equals onnxruntime's on all test pictures but {ties} "
-        "(docs/accuracy.md explains why there can be any)."
+        f"The spiking network's class (deferred) equals onnxruntime's on all of {model['pictures']:,} test pictures "
+        f"but {ties} (docs/accuracy.md explains why there can be any)."
     )
     return "\n\n".join([first, same, *([curve_table(model)] if "curve" in model else [])])
 
@@ -154,7 +156,8 @@ def disagreement_line(name: str, model: Figures) -> str:
     """Return what became of the pictures on which spiking and quantised network disagree."""
     found = model["disagreements"]
     explained = sum(entry["rounding_tie"] for entry in found)
-    return f"* {TITLES[name]}: {len(found)} of 8,000 pictures; {explained} of them begin at a rounding tie."
+    pictures = f"{len(found)} of {model['pictures']:,} pictures"
+    return f"* {TITLES[name]}: {pictures}; {explained} of them begin at a rounding tie."
 
 
 def anchor_tables(anchor: Figures, figures: Figures) -> str:
@@ -177,6 +180,8 @@ def draw_curves(figures: Figures) -> None:
     from pynq_snn import plots
 
     for name, model in models_of(figures):
+        if "curve" not in model:
+            continue
         curve = model["curve"]
         baselines = {"quantised network": model["quantised"]["accuracy"]}
         if "full_precision" in model:

@@ -21,9 +21,10 @@ from pynq_snn.errors import ConversionWarning, ModelError, PynqSnnError
 from pynq_snn.models import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
-    from pynq_snn.accelerator import Accelerator
+    from pynq_snn.accelerator import Accelerator, RunReport
     from pynq_snn.bench import Bench, Inputs
     from pynq_snn.cluster import Cluster
+    from pynq_snn.devices import Device
     from pynq_snn.evaluation import Tally
     from pynq_snn.network import Layer, Network
     from pynq_snn.program import Program
@@ -134,6 +135,15 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("image", metavar="IMAGE", help="a picture of any size in any format that Pillow opens")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name of a shipped model, or path of an ONNX file")
     _add_execution(parser)
+    parser.add_argument(
+        "--clock",
+        type=_above_zero,
+        metavar="MHZ",
+        help="clock of the board or rtl device (default: the overlay's, or 100)",
+    )
+    parser.add_argument(
+        "--trace", metavar="FILE.fst", help="write all signals of the rtl device, for a waveform viewer such as GTKWave"
+    )
     parser.add_argument("--top", type=_positive, default=DEFAULT_TOP, metavar="K", help="show the K best classes")
 
 
@@ -324,10 +334,14 @@ def _device(text: str) -> str:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def _open_accelerator(arguments: argparse.Namespace) -> Accelerator:
+def _open_accelerator(arguments: argparse.Namespace, **options: Any) -> Accelerator:
+    """Open the device that the arguments name with those `options` that were given."""
     from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
+    from pynq_snn.devices import open_device
 
-    return Accelerator(arguments.device, timeout_s=arguments.timeout or DEFAULT_TIMEOUT_S)
+    given = {name: value for name, value in options.items() if value is not None}
+    device = open_device(arguments.device, **given) if given else arguments.device
+    return Accelerator(device, timeout_s=arguments.timeout or DEFAULT_TIMEOUT_S)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -335,7 +349,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from pynq_snn.pictures import fit_picture
 
-    with _open_accelerator(arguments) as accelerator:
+    options = {"clock_mhz": arguments.clock, "trace": arguments.trace}
+    with _open_accelerator(arguments, **options) as accelerator:
         network = accelerator.load(arguments.model, timesteps=arguments.timesteps, firing=arguments.firing)
         pixels = fit_picture(arguments.image, network, fit=arguments.fit)
         logits = accelerator.infer(pixels)
@@ -363,10 +378,18 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{entry['label']:{width}}  {entry['probability']:6.1%}")
     print(f"\n{_setting(network)}, device {report.device}: {accelerator.device.description}")
     print(
-        f"{1000 * report.latency_s:.1f} ms, {report.spikes:,} spikes, "
+        f"{_duration(accelerator.device, report)}, {report.spikes:,} spikes, "
         f"{report.synaptic_operations:,} synaptic operations, {report.cycles:,} cycles ({report.cycles_are})"
     )
     return 0
+
+
+def _duration(device: Device, report: RunReport) -> str:
+    """Return how long a run took; of a simulated core, what its cycles mean at its clock comes first."""
+    clock_mhz = getattr(device, "clock_mhz", None)
+    if clock_mhz is None or report.cycles_are != "cycle-accurate simulation":
+        return f"{1000 * report.latency_s:.1f} ms"
+    return f"{report.cycles / clock_mhz / 1000:.2f} ms of the core ({report.latency_s:.1f} s to simulate)"
 
 
 def _info(arguments: argparse.Namespace) -> int:

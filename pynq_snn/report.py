@@ -103,7 +103,7 @@ def _head(network: Network, bench: Bench, accuracy: dict[str, Any] | None) -> st
     ]
     spiking = _spiking_entry(network, accuracy)
     if accuracy is not None and spiking is not None:
-        count = accuracy["data"]["count"]
+        count = accuracy["pictures"]
         tiles.insert(
             0,
             _tile(f"{spiking['accuracy']:.2f}%", f"accuracy on {count:,} pictures", "measured, exact on every device"),
@@ -144,9 +144,9 @@ def _accuracy(network: Network, accuracy: dict[str, Any] | None) -> str:
         rows.append(
             (f"spiking, {setting}", f"{entry['accuracy']:.2f}%", f"{operations:,}", f"{entry['share_of_dense']:.1%}")
         )
-    data = accuracy["data"]
+    source = accuracy["data"]["name"]
     exact = "exact on every device; operations are per picture"
-    text = f"<p>On {data['count']:,} pictures ({_text(data['name'])}), {exact}.</p>\n"
+    text = f"<p>On {accuracy['pictures']:,} pictures ({_text(source)}), {exact}.</p>\n"
     return title + text + _table(rows) + _accuracy_plot(accuracy)
 
 

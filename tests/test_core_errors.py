@@ -44,6 +44,17 @@ class Bench:
     def run(self, data: np.ndarray, inputs: np.ndarray, **registers: int) -> tuple[int, int, np.ndarray]:
         """Return error code, error detail and the bytes of the output buffer."""
         device = self.device
+        self.prepare(data, inputs, **registers)
+        device.write_named("control", layout.CONTROL_START)
+        device.wait(30)
+        control = device.read_named("control")
+        assert control & layout.CONTROL_DONE and control & layout.CONTROL_IDLE
+        self.check_guards()
+        return device.read_named("error_code"), device.read_named("error_detail"), self.part(Region.OUTPUT).copy()
+
+    def prepare(self, data: np.ndarray, inputs: np.ndarray, **registers: int) -> None:
+        """Fill memory and registers for a run."""
+        device = self.device
         self.memory[:] = GUARD_BYTE
         self.part(Region.PROGRAM)[: len(data)] = data
         self.part(Region.INPUT)[:] = np.tile(inputs, self.images)
@@ -54,12 +65,6 @@ class Bench:
         device.write_named("watchdog_cycles", 0)
         for name, value in registers.items():
             device.write_named(name, value)
-        device.write_named("control", layout.CONTROL_START)
-        device.wait(30)
-        control = device.read_named("control")
-        assert control & layout.CONTROL_DONE and control & layout.CONTROL_IDLE
-        self.check_guards()
-        return device.read_named("error_code"), device.read_named("error_detail"), self.part(Region.OUTPUT).copy()
 
     def part(self, region: Region) -> np.ndarray:
         return self.memory[self.start[region] : self.start[region] + self.sizes[region]]

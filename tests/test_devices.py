@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from pynq_snn.accelerator import Accelerator
-from pynq_snn.devices import available
+from pynq_snn.devices import Device, available
 from pynq_snn.encode import encode_events, encode_pixels, spike_counts, unpack_planes
 from pynq_snn.network import INPUT, Network, TrainedNetwork, integrate
 from tests import golden
@@ -21,7 +21,7 @@ DEVICES = [name for name in ("reference", "kernel") if available()[name] is None
 STEPWISE = {"firing": "stepwise"}
 
 
-def run(network: Network, inputs: np.ndarray, device: str) -> tuple[np.ndarray, list[np.ndarray], Any]:
+def run(network: Network, inputs: np.ndarray, device: str | Device) -> tuple[np.ndarray, list[np.ndarray], Any]:
     """Return logits of all inputs, spike maps of the last input, and the run report."""
     with Accelerator(device) as accelerator:
         accelerator.load(network, keep_maps=True)
@@ -34,7 +34,7 @@ def run(network: Network, inputs: np.ndarray, device: str) -> tuple[np.ndarray, 
         return logits, maps, accelerator.last_run
 
 
-def check(trained: TrainedNetwork, device: str, count: int = 3) -> None:
+def check(trained: TrainedNetwork, device: str | Device, count: int = 3) -> None:
     network = integrate(trained)
     inputs = random_input(network, 11, count)
     logits, maps, report = run(network, inputs, device)

@@ -115,7 +115,7 @@ def test_networks_of_events_have_a_page() -> None:
 def test_accuracy_belongs_to_the_very_file(shipped_model: Path, model_file: Path, tmp_path: Path) -> None:
     network = Network.from_onnx(shipped_model)
     found = report.measured_accuracy(network)
-    assert found is not None and found["data"]["count"] > 0
+    assert found is not None and found["pictures"] > 0
     changed = tmp_path / shipped_model.name
     changed.write_bytes(shipped_model.read_bytes() + b"\0")
     assert report.measured_accuracy(replace(network, path=str(changed))) is None

@@ -1,7 +1,8 @@
 // Cuts a request into bursts of at most 16 beats that cross no 128-byte boundary, and so no 4 KB boundary either.
 //
 // With ALTERNATE, only the chunks of 128 bytes whose address bit 7 equals `parity` become bursts: two cutters with
-// different parities share the request between two ports. burst is valid with burst_valid and stays until burst_ready.
+// different parities share the request between two ports. burst comes from a register, is valid with burst_valid and stays
+// until burst_ready; a request is taken in one cycle, and each chunk takes another.
 module snn_burst_cutter #(
     parameter bit ALTERNATE = 1'b0
 ) (
@@ -30,20 +31,12 @@ module snn_burst_cutter #(
   logic finishes;
 
   assign to_boundary = 5'd16 - {1'b0, address[3:0]};
-  assign beats = left < {11'd0, to_boundary} ? left[4:0] : to_boundary;
+  assign finishes = left <= {11'd0, to_boundary};
+  assign beats = finishes ? left[4:0] : to_boundary;
   assign last_beat = beats - 5'd1;
   assign skip = ALTERNATE && address[4] != parity;
-  assign steps = busy && (skip || burst_ready);
-  assign finishes = left == {11'd0, beats};
-  assign request_ready = !busy || (steps && finishes);
-  assign burst_valid = busy && !skip;
-  assign burst_is_last = finishes;
-
-  always_comb begin
-    burst.address   = address;
-    burst.last_beat = last_beat[3:0];
-    burst.index     = index;
-  end
+  assign steps = busy && (skip || !burst_valid || burst_ready);
+  assign request_ready = !busy;
 
   always_ff @(posedge clk) begin
     if (request_ready) begin
@@ -55,20 +48,33 @@ module snn_burst_cutter #(
       left    <= left - {11'd0, beats};
       index   <= index + {11'd0, beats};
     end
+    if (!burst_valid || burst_ready) begin
+      burst.address   <= address;
+      burst.last_beat <= last_beat[3:0];
+      burst.index     <= index;
+      burst_is_last   <= finishes;
+    end
   end
 
   always_ff @(posedge clk) begin
-    if (reset) busy <= 1'b0;
-    else if (request_ready) busy <= request_valid;
+    if (reset) begin
+      busy        <= 1'b0;
+      burst_valid <= 1'b0;
+    end else begin
+      if (request_ready) busy <= request_valid;
+      else if (steps && finishes) busy <= 1'b0;
+      if (!burst_valid || burst_ready) burst_valid <= busy && !skip;
+    end
   end
+
+  logic unused;
+  assign unused = last_beat[4];
 
 `ifndef SYNTHESIS
   always_ff @(posedge clk) begin
     if (!reset && busy) assert (left != 16'd0);
     if (!reset && burst_valid) assert ({1'b0, burst.address[3:0]} + {1'b0, burst.last_beat} < 5'd16);
   end
-  logic unused;
-  assign unused = last_beat[4];
 `endif
 
 endmodule

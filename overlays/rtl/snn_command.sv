@@ -71,8 +71,10 @@ module snn_command (
   );
 
   // --- fields: descriptor and header, two memories for the two halves of a word ---
-  logic [31:0] even_field[32];
-  logic [31:0] odd_field[32];
+  // They are larger than needed because a block RAM of this depth has ports of 36 bits: a smaller one would be used in its
+  // 72-bit mode, which the open tools do not place right.
+  logic [31:0] even_field[1024];
+  logic [31:0] odd_field[1024];
   logic [5:0] field_address;
   logic [31:0] even_read;
   logic [31:0] odd_read;
@@ -84,11 +86,11 @@ module snn_command (
 
   always_ff @(posedge clk) begin
     if (field_write) begin
-      even_field[field_write_place] <= field_write_data[31:0];
-      odd_field[field_write_place]  <= field_write_data[63:32];
+      even_field[{5'd0, field_write_place}] <= field_write_data[31:0];
+      odd_field[{5'd0, field_write_place}]  <= field_write_data[63:32];
     end
-    even_read   <= even_field[field_address[5:1]];
-    odd_read    <= odd_field[field_address[5:1]];
+    even_read   <= even_field[{5'd0, field_address[5:1]}];
+    odd_read    <= odd_field[{5'd0, field_address[5:1]}];
     odd_wanted  <= field_address[0];
     field_value <= odd_wanted ? odd_read : even_read;
   end
@@ -235,7 +237,7 @@ module snn_command (
 
   // --- rules about the small fields ---
   logic readout;
-  logic rule_now;
+  logic [31:0] rules;  // a cycle after what they are about
   logic rule_holds;
   logic run_is_legal;
 
@@ -253,38 +255,36 @@ module snn_command (
   assign even_timesteps = layer.timesteps + {5'd0, layer.timesteps[0]};
   assign stepwise_neuron = layer.firing == snn_layout_pkg::FIRING_STEPWISE[1:0] && !layer.max_pool;
 
-  always_comb begin
-    case (listed.operand)
-      snn_memory_pkg::RULE_RUN: rule_now = run_is_legal;
-      snn_memory_pkg::RULE_CRC: rule_now = crc_matches;
-      snn_memory_pkg::RULE_INPUT_PLANES_EVEN: rule_now = !layer.input_planes[0];
-      snn_memory_pkg::RULE_OUTPUT_PLANES_EVEN: rule_now = !layer.output_planes[0];
-      snn_memory_pkg::RULE_INPUT_PLANES_ENOUGH: rule_now = layer.binary_in || layer.input_planes >= layer.timesteps;
-      snn_memory_pkg::RULE_BINARY_ALLOWED: rule_now =
+  always_ff @(posedge clk) begin
+    rules <= '0;
+    rules[snn_memory_pkg::RULE_RUN[4:0]] <= run_is_legal;
+    rules[snn_memory_pkg::RULE_CRC[4:0]] <= crc_matches;
+    rules[snn_memory_pkg::RULE_INPUT_PLANES_EVEN[4:0]] <= !layer.input_planes[0];
+    rules[snn_memory_pkg::RULE_OUTPUT_PLANES_EVEN[4:0]] <= !layer.output_planes[0];
+    rules[snn_memory_pkg::RULE_INPUT_PLANES_ENOUGH[4:0]] <= layer.binary_in || layer.input_planes >= layer.timesteps;
+    rules[snn_memory_pkg::RULE_BINARY_ALLOWED[4:0]] <=
         !layer.binary_out || layer.max_pool || layer.firing == snn_layout_pkg::FIRING_DEFERRED[1:0];
-      snn_memory_pkg::RULE_COUNTS_FIT: rule_now = !layer.binary_out || layer.timesteps <= largest_count;
-      snn_memory_pkg::RULE_TIMESTEPS_FIT: rule_now = layer.binary_out || readout || layer.output_planes == even_timesteps;
-      snn_memory_pkg::RULE_OUTPUT_REGION: rule_now = layer.output_region ==
+    rules[snn_memory_pkg::RULE_COUNTS_FIT[4:0]] <= !layer.binary_out || layer.timesteps <= largest_count;
+    rules[snn_memory_pkg::RULE_TIMESTEPS_FIT[4:0]] <= layer.binary_out || readout || layer.output_planes == even_timesteps;
+    rules[snn_memory_pkg::RULE_OUTPUT_REGION[4:0]] <= layer.output_region ==
         (readout ? snn_layout_pkg::REGION_OUTPUT[1:0] : snn_layout_pkg::REGION_WORKSPACE[1:0]);
-      snn_memory_pkg::RULE_READOUT_PLANES: rule_now = (layer.output_planes == 6'd0) == readout;
-      snn_memory_pkg::RULE_LEAK: rule_now = stepwise_neuron || layer.leak_shift == 4'd0;
-      snn_memory_pkg::RULE_HARD_RESET: rule_now = stepwise_neuron || !layer.hard_reset;
-      snn_memory_pkg::RULE_POOL_CODING: rule_now = layer.binary_out == layer.binary_in;
-      snn_memory_pkg::RULE_POOL_PLANES: rule_now = layer.output_planes == layer.input_planes;
-      snn_memory_pkg::RULE_POOL_CHANNELS: rule_now = layer.output_groups == layer.source0.blocks;
-      snn_memory_pkg::RULE_POOL_FIRING: rule_now = layer.firing == snn_layout_pkg::FIRING_STEPWISE[1:0];
-      snn_memory_pkg::RULE_POOL_SHORTCUT: rule_now = !layer.shortcut;
-      snn_memory_pkg::RULE_POOL_WEIGHTS: rule_now = layer.weight_blocks == 9'd0;
-      snn_memory_pkg::RULE_SOURCE1_REGION: rule_now =
+    rules[snn_memory_pkg::RULE_READOUT_PLANES[4:0]] <= (layer.output_planes == 6'd0) == readout;
+    rules[snn_memory_pkg::RULE_LEAK[4:0]] <= stepwise_neuron || layer.leak_shift == 4'd0;
+    rules[snn_memory_pkg::RULE_HARD_RESET[4:0]] <= stepwise_neuron || !layer.hard_reset;
+    rules[snn_memory_pkg::RULE_POOL_CODING[4:0]] <= layer.binary_out == layer.binary_in;
+    rules[snn_memory_pkg::RULE_POOL_PLANES[4:0]] <= layer.output_planes == layer.input_planes;
+    rules[snn_memory_pkg::RULE_POOL_CHANNELS[4:0]] <= layer.output_groups == layer.source0.blocks;
+    rules[snn_memory_pkg::RULE_POOL_FIRING[4:0]] <= layer.firing == snn_layout_pkg::FIRING_STEPWISE[1:0];
+    rules[snn_memory_pkg::RULE_POOL_SHORTCUT[4:0]] <= !layer.shortcut;
+    rules[snn_memory_pkg::RULE_POOL_WEIGHTS[4:0]] <= layer.weight_blocks == 9'd0;
+    rules[snn_memory_pkg::RULE_SOURCE1_REGION[4:0]] <=
         layer.source1.region == snn_layout_pkg::REGION_INPUT[1:0] ||
         layer.source1.region == snn_layout_pkg::REGION_WORKSPACE[1:0];
-      snn_memory_pkg::RULE_SOURCE1_STRIDE_Y: rule_now = layer.source1.stride_y != 9'd0;
-      snn_memory_pkg::RULE_SOURCE1_STRIDE_X: rule_now = layer.source1.stride_x != 9'd0;
-      snn_memory_pkg::RULE_SHORTCUT_SHAPE: rule_now = !layer.shortcut || (layer.source1.blocks == layer.output_groups &&
+    rules[snn_memory_pkg::RULE_SOURCE1_STRIDE_Y[4:0]] <= layer.source1.stride_y != 9'd0;
+    rules[snn_memory_pkg::RULE_SOURCE1_STRIDE_X[4:0]] <= layer.source1.stride_x != 9'd0;
+    rules[snn_memory_pkg::RULE_SHORTCUT_SHAPE[4:0]] <= !layer.shortcut || (layer.source1.blocks == layer.output_groups &&
         layer.source1.height == layer.output_height && layer.source1.width == layer.output_width);
-      snn_memory_pkg::RULE_TAPS: rule_now = taps_valid;
-      default: rule_now = 1'b1;
-    endcase
+    rules[snn_memory_pkg::RULE_TAPS[4:0]] <= taps_valid;
   end
 
   // --- condition ---
@@ -435,7 +435,7 @@ module snn_command (
         MEMORY: state <= OPERAND;
         OPERAND: begin
           operand    <= listed.operand[6] ? value : field_value;
-          rule_holds <= rule_now;
+          rule_holds <= rules[listed.operand[4:0]];
           state      <= EXECUTE;
         end
         EXECUTE: begin

@@ -31,30 +31,33 @@ module snn_fence (
 );
 
   // --- turn ---
-  logic [1:0] turn;
+  logic [3:0] turn;  // one bit is set
+  logic [1:0] client;
   logic takes;
   snn_types_pkg::read_request_t chosen;
 
   always_comb begin
+    client = snn_memory_pkg::CLIENT_COMMAND;
     chosen = command_request;
-    case (turn)
-      snn_memory_pkg::CLIENT_WEIGHTS: chosen = weight_request;
-      snn_memory_pkg::CLIENT_MAPS: chosen = map_request;
-      snn_memory_pkg::CLIENT_RESULTS: begin
-        chosen.region = result_request.region;
-        chosen.offset = result_request.offset;
-        chosen.words = result_request.words;
-        chosen.destination = '0;
-      end
-      default: chosen = command_request;
-    endcase
+    if (turn[snn_memory_pkg::CLIENT_WEIGHTS]) begin
+      client = snn_memory_pkg::CLIENT_WEIGHTS;
+      chosen = weight_request;
+    end
+    if (turn[snn_memory_pkg::CLIENT_MAPS]) begin
+      client = snn_memory_pkg::CLIENT_MAPS;
+      chosen = map_request;
+    end
+    if (turn[snn_memory_pkg::CLIENT_RESULTS]) begin
+      client = snn_memory_pkg::CLIENT_RESULTS;
+      chosen.region = result_request.region;
+      chosen.offset = result_request.offset;
+      chosen.words = result_request.words;
+      chosen.destination = '0;
+    end
   end
 
-  always_comb begin
-    request_ready = '0;
-    request_ready[turn] = room[turn] && !stop;
-  end
-  assign takes = request_valid[turn] && request_ready[turn];
+  assign request_ready = turn & room & {4{!stop}};
+  assign takes = (request_valid & request_ready) != 4'd0;
 
   // --- window ---
   logic taken_valid;
@@ -93,7 +96,7 @@ module snn_fence (
 
   always_ff @(posedge clk) begin
     taken        <= chosen;
-    taken_client <= turn;
+    taken_client <= client;
 
     summed_client      <= taken_client;
     summed_region      <= taken.region;
@@ -113,14 +116,14 @@ module snn_fence (
 
   always_ff @(posedge clk) begin
     if (reset) begin
-      turn         <= '0;
+      turn         <= 4'd1;
       taken_valid  <= 1'b0;
       summed_valid <= 1'b0;
       passed_valid <= '0;
       fence_error  <= 1'b0;
       bus_error    <= 1'b0;
     end else begin
-      turn         <= turn + 2'd1;
+      turn         <= {turn[2:0], turn[3]};
       taken_valid  <= takes;
       summed_valid <= taken_valid;
       passed_valid <= '0;

@@ -2,8 +2,8 @@
 //
 // Passes snn_compute's requests and data on to the write port. When a layer is done its record (layout.COUNTERS, 64 bits
 // each) goes out in between: snn_compute is held back until record and request are accepted, `writing` is up from
-// layer_done until then. Bytes count when they are asked for; the program's bytes that were read ahead count for the layer
-// that they belong to, from its hand-over on.
+// layer_done until then. Bytes count when they are asked for; what is read ahead, of the program and of weights, counts
+// for the layer that it belongs to, from its hand-over on.
 module snn_layer_record (
     input logic clk,
     input logic reset,
@@ -18,6 +18,7 @@ module snn_layer_record (
     input logic [15:0] command_words,
     input logic weight_asked,
     input logic [15:0] weight_words,
+    input logic weight_ahead,  // of the layer that is not yet handed over
     input logic map_asked,
     input logic [15:0] map_words,
     input logic [31:0] record_offset,  // of the first layer's
@@ -47,25 +48,34 @@ module snn_layer_record (
   logic [BITS-1:0] words_written;
   logic [BITS-1:0] words_ahead;  // of the program, for the next layer
 
-  // --- counting ---
+  // --- counting, a cycle after the event ---
   logic [15:0] weight_words_now;
   logic [15:0] map_words_now;
-  logic [16:0] words_now;
   logic [15:0] words_out_now;
-  logic [15:0] words_ahead_now;
+  logic [15:0] command_words_now;
+  logic ahead_now;
+  logic taken_now;
+  logic [16:0] words_now;
+  logic [16:0] words_ahead_now;
+
+  assign words_now = {1'b0, map_words_now} + {1'b0, ahead_now ? 16'd0 : weight_words_now};
+  assign words_ahead_now = {1'b0, command_words_now} + {1'b0, ahead_now ? weight_words_now : 16'd0};
 
   always_ff @(posedge clk) begin
-    weight_words_now <= weight_asked ? weight_words : 16'd0;
-    map_words_now    <= map_asked ? map_words : 16'd0;
-    words_out_now    <= result_request_valid && result_request_ready ? result_request.words : 16'd0;
-    words_ahead_now  <= command_asked && counting ? command_words : 16'd0;
+    weight_words_now  <= weight_asked ? weight_words : 16'd0;
+    map_words_now     <= map_asked ? map_words : 16'd0;
+    words_out_now     <= result_request_valid && result_request_ready ? result_request.words : 16'd0;
+    command_words_now <= command_asked && counting ? command_words : 16'd0;
+    ahead_now         <= weight_ahead;
     if (reset) begin
+      taken_now     <= 1'b0;
       cycles        <= '0;
       stall_cycles  <= '0;
       words_read    <= '0;
       words_written <= '0;
       words_ahead   <= '0;
     end else begin
+      taken_now <= layer_taken;
       if (layer_done) begin
         cycles        <= '0;
         stall_cycles  <= '0;
@@ -75,13 +85,15 @@ module snn_layer_record (
         if (counting && !busy_computing) stall_cycles <= stall_cycles + 1'b1;
         words_written <= words_written + {{(BITS - 16) {1'b0}}, words_out_now};
       end
-      if (layer_taken) words_read <= words_ahead;
-      else words_read <= words_read + {{(BITS - 17) {1'b0}}, words_now};
-      words_ahead <= (layer_taken ? '0 : words_ahead) + {{(BITS - 16) {1'b0}}, words_ahead_now};
+      if (taken_now) begin
+        words_read  <= words_ahead + {{(BITS - 17) {1'b0}}, words_ahead_now};
+        words_ahead <= '0;
+      end else begin
+        words_read  <= words_read + {{(BITS - 17) {1'b0}}, words_now};
+        words_ahead <= words_ahead + {{(BITS - 17) {1'b0}}, words_ahead_now};
+      end
     end
   end
-
-  assign words_now = {1'b0, weight_words_now} + {1'b0, map_words_now};
 
   // --- the record ---
   logic [7:0][63:0] record;

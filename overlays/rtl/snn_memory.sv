@@ -257,6 +257,11 @@ module snn_memory #(
   end
 
   // --- counters ---
+  // snn_compute asks for weights of the layer that is offered when it has asked for all of the present one's. In a program
+  // weights follow the order of layers, which tells the two apart.
+  logic weight_ahead;
+  assign weight_ahead = !layer_active || (layer_valid && !layer.max_pool && weight_request.offset[31:0] >= layer.weight_offset);
+
   logic result_request_valid;
   logic result_request_ready;
   snn_types_pkg::write_request_t result_request;
@@ -278,6 +283,7 @@ module snn_memory #(
       .command_words(command_request.words),
       .weight_asked(weight_request_valid && weight_request_ready),
       .weight_words(weight_request.words),
+      .weight_ahead,
       .map_asked(map_request_valid && map_request_ready),
       .map_words(map_request.words),
       .record_offset,

@@ -17,7 +17,7 @@ module snn_queue #(
 
   localparam int POINTER_BITS = $clog2(DEPTH);
 
-  logic [WIDTH-1:0] entry[DEPTH];
+  (* ram_style = "registers" *) logic [WIDTH-1:0] entry[DEPTH];
   logic [POINTER_BITS-1:0] tail;
   logic [POINTER_BITS-1:0] head;
   logic put;

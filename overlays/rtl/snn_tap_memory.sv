@@ -39,22 +39,28 @@ module snn_tap_memory (
   assign word_block = word[16*snn_layout_pkg::TAP_WEIGHT_BLOCK+:16];
   assign word_source = word[16*snn_layout_pkg::TAP_SOURCE+:16];
 
-  // --- the memory ---
-  logic [41:0] memory[2048];
-  logic store;
-  logic [10:0] store_place;
+  // --- the memory: two of 1,024 taps, which become block RAMs with ports of 18 bits ---
+  logic [41:0] memory0[1024];
+  logic [41:0] memory1[1024];
+  logic store0;
+  logic store1;
+  logic [9:0] store_place;
   logic [41:0] store_tap;
-  logic [41:0] read_tap;
+  logic [41:0] tap0;
+  logic [41:0] tap1;
 
   always_ff @(posedge clk) begin
-    store       <= word_valid;
-    store_place <= {fill_half, word_index};
+    store0      <= word_valid && !fill_half;
+    store1      <= word_valid && fill_half;
+    store_place <= word_index;
     store_tap   <= {word_source[0], word_block[8:0], word_dx, word_dy};
-    if (store) memory[store_place] <= store_tap;
-    read_tap <= memory[{use_half, address}];
+    if (store0) memory0[store_place] <= store_tap;
+    if (store1) memory1[store_place] <= store_tap;
+    tap0 <= memory0[address];
+    tap1 <= memory1[address];
   end
 
-  assign tap = read_tap;
+  assign tap = use_half ? tap1 : tap0;
 
   // --- checks and reach ---
   logic checked_valid;

@@ -13,7 +13,7 @@ module snn_write_port (
     input  logic request_valid,
     input  snn_memory_pkg::fenced_request_t request,
     output logic room,  // for two more requests
-    output logic request_done,  // the last burst of a request has been issued
+    output logic request_done,  // the last burst of a request was issued in the cycle before
 
     input  logic data_valid,
     output logic data_ready,
@@ -121,6 +121,7 @@ module snn_write_port (
   end
 
   always_ff @(posedge clk) begin
+    request_done <= issue && burst_is_last && !drop;
     if (drop) begin
       put_late      <= 1'b0;
       write_place   <= '0;
@@ -146,7 +147,6 @@ module snn_write_port (
 
   assign enough = waiting_words > {{(BUFFER_BITS - 3) {1'b0}}, burst.last_beat};
   assign issue = burst_valid && enough && slice_ready && lengths_ready && under_way != '1 && !stop;
-  assign request_done = issue && burst_is_last;
 
   snn_skid #(
       .WIDTH(33)

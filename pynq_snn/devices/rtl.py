@@ -220,6 +220,13 @@ class RtlDevice(SimulatedDevice):
             if self._thread is not None and self._thread.is_alive():
                 self._write(layout.REGISTER_OFFSETS["control"], layout.CONTROL_START)  # the core ignores it
                 return
+        self.begin()
+        self._thread = threading.Thread(target=self._run, name=f"{self.name} core", daemon=True)
+        self._thread.start()
+
+    def begin(self) -> None:
+        """Start a run that goes on only in `run_cycles`; for tests."""
+        with self._turns.take():
             for region in layout.Region:
                 prefix = region.name.lower()
                 self._model.snn_rtl_set_window(
@@ -232,8 +239,6 @@ class RtlDevice(SimulatedDevice):
             self.abort[0] = 0
             self._failure = None
             self._write(layout.REGISTER_OFFSETS["control"], layout.CONTROL_START)
-            self._thread = threading.Thread(target=self._run, name=f"{self.name} core", daemon=True)
-            self._thread.start()
 
     def execute(self) -> None:
         while not self.abort[0]:
@@ -252,7 +257,7 @@ class RtlDevice(SimulatedDevice):
             self._failure = failure
 
     def run_cycles(self, cycles: int) -> None:
-        """Simulate so many cycles, or until the core interrupts; for tests, while no run is under way in a thread."""
+        """Simulate so many cycles, or until the core interrupts, in this thread: after `begin`."""
         with self._turns.take():
             self._check(self._model.snn_rtl_run(self._open(), cycles))
 

@@ -12,6 +12,7 @@ from pynq_snn.accelerator import Accelerator
 from pynq_snn.devices import available
 from pynq_snn.network import Network, integrate
 from pynq_snn.overlay import block_design
+from pynq_snn.overlay.files import OverlayFiles
 from tests.board.conftest import BUILD_HASH, CLOCK_MHZ, Opener, write_overlay
 from tests.networks import EXAMPLES, random_input, residual, to_events
 
@@ -57,6 +58,20 @@ def test_the_shipped_network(open_board: Opener, shipped_model: Path) -> None:
             if device != "kernel":
                 assert (report.device, report.cycles_are) == ("board", "measured on the board")
     assert np.array_equal(results[0], results[1])
+
+
+def test_an_overlay_that_is_only_looked_at(fpga: Fpga, overlay: OverlayFiles) -> None:
+    """Overlay(..., download=False) touches nothing and finds everything."""
+    opened = pynq.Overlay(str(overlay.bitstream), download=False)
+    assert (opened.ip_dict["snn"]["phys_addr"], opened.ip_dict["snn"]["driver"]) == (0x43C0_0000, type(opened.snn))
+    assert set(opened.ip_dict["snn"]["registers"]) == {register.name for register in layout.REGISTERS}
+    assert opened.clock_dict[0]["divisor0"] * opened.clock_dict[0]["divisor1"] == 21
+    system = opened.systemgraph.blocks[block_design.PROCESSING_SYSTEM]
+    (pin,) = system.get_irqs["IRQ_F2P"]._connections.values()
+    assert (pin.parent().parent().name, system.irq_map[0]) == ("snn", block_design.INTERRUPT_NUMBER)
+    for port in block_design.MEMORY_PORTS:
+        assert system.parameters[f"PCW_{port.system_port}_DATA_WIDTH"].value == "64"
+    assert fpga.downloads == 0
 
 
 def test_pynq_style(fpga: Fpga, open_board: Opener, shipped_model: Path, tmp_path: Path,

@@ -7,6 +7,7 @@ board was started and that pynq has downloaded nothing since.
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -173,13 +174,10 @@ class Fabric:
 def import_pynq() -> Any:
     """Return the pynq package, with the driver of the core registered."""
     try:
-        import pynq
-
-        import pynq_snn.pynq_plugin.drivers
+        importlib.import_module("pynq_snn.pynq_plugin.drivers")  # whether or not the package's entry points are seen
+        return importlib.import_module("pynq")
     except ImportError as error:
         raise DeviceError(f"{NO_PYNQ} ({error})") from error
-    assert pynq_snn.pynq_plugin.drivers.SnnCore.bindto == [block_design.CORE_VLNV]
-    return pynq
 
 
 def _pynq_record() -> tuple[str, str]:

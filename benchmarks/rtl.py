@@ -1,0 +1,109 @@
+"""Cycles of the RTL, layer by layer, beside the estimate of the HLS kernel; every bit of both compared.
+
+    python -m benchmarks.rtl --data CIFAR10 [--count 20] [--models vgg11 ...]
+
+Cycle-accurate simulation at 100 MHz against the default memory model (`pynq_snn.devices.rtl.MemoryModel`). Needs the
+rtl extra, a C++ compiler and make. Writes benchmarks/rtl.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import results
+from pynq_snn import Accelerator
+from pynq_snn.accelerator import LayerCounters, RunReport
+from pynq_snn.datasets import load_dataset
+from pynq_snn.devices.rtl import DEFAULT_CLOCK_MHZ, MemoryModel, RtlDevice
+from pynq_snn.models import shipped_models
+from pynq_snn.pictures import fit_picture
+
+BATCH = 8
+TIMEOUT_S = 3600.0
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="labelled pictures, as for pynq-snn eval")
+    parser.add_argument("--count", type=int, default=20, help="pictures one by one (default: 20)")
+    parser.add_argument("--models", nargs="+", default=list(shipped_models()))
+    parser.add_argument("--out", type=Path, default=results.FOLDER / "rtl.json")
+    arguments = parser.parse_args()
+    figures: dict[str, Any] = {
+        "measured": "cycle-accurate simulation; kernel_cycles is an estimate",
+        "clock_mhz": DEFAULT_CLOCK_MHZ,
+        "memory": asdict(MemoryModel()),
+        "pictures": arguments.count,
+        "models": {},
+    }
+    for name in arguments.models:
+        figures["models"][name] = {
+            firing: measure(name, firing, arguments.data, arguments.count) for firing in ("deferred", "stepwise")
+        }
+    results.write(arguments.out, f"python -m benchmarks.rtl --data CIFAR10 --count {arguments.count}", figures)
+
+
+def measure(model: str, firing: str, data: Path, count: int) -> dict[str, Any]:
+    """Return cycles of pictures one by one, and of a batch; raises AssertionError where a bit differs."""
+    with RtlDevice() as device, Accelerator("kernel") as kernel:
+        core = Accelerator(device, timeout_s=TIMEOUT_S)
+        network = core.load(model, firing=firing)
+        kernel.load(network)
+        dataset = load_dataset(data).first(max(count, BATCH))
+        pictures = np.stack([fit_picture(image, network) for image in dataset.images])
+        single = [compare(core, kernel, pictures[index : index + 1]) for index in range(count)]
+        batch = compare(core, kernel, pictures[:BATCH])
+    cycles = [report.cycles for report, _, _ in single]
+    estimates = [estimate.cycles for _, estimate, _ in single]
+    ratios = [estimate / own for own, estimate in zip(cycles, estimates, strict=True)]
+    seconds = sum(spent for _, _, spent in single)
+    summary: dict[str, Any] = {
+        "cycles": spread(cycles),
+        "frames_per_second": DEFAULT_CLOCK_MHZ * 1e6 / float(np.mean(cycles)),
+        "kernel_cycles": spread(estimates),
+        "kernel_over_rtl": {"least": min(ratios), "mean": float(np.mean(ratios)), "most": max(ratios)},
+        "batch": BATCH,
+        "batch_cycles_per_picture": batch[0].cycles / BATCH,
+        "batch_kernel_cycles_per_picture": batch[1].cycles / BATCH,
+        "simulated_cycles_per_second": sum(cycles) / seconds,
+        "layers": [
+            mean_layer([report.layers[index] for report, _, _ in single]) for index in range(len(single[0][0].layers))
+        ],
+    }
+    print(f"{model} {firing}: {summary['cycles']['mean']:,.0f} cycles, estimate / RTL {summary['kernel_over_rtl']}")
+    return summary
+
+
+def compare(core: Accelerator, kernel: Accelerator, pictures: np.ndarray) -> tuple[RunReport, RunReport, float]:
+    """Return both reports and the seconds that the simulation took."""
+    begin = time.perf_counter()
+    logits = core.infer(pictures, batch=len(pictures))
+    spent = time.perf_counter() - begin
+    assert np.array_equal(logits, kernel.infer(pictures, batch=len(pictures)))
+    report, estimate = core.last_run, kernel.last_run
+    for own, other in zip(report.layers, estimate.layers, strict=True):
+        assert (own.spikes, own.additions) == (other.spikes, other.additions), own.name
+    return report, estimate, spent
+
+
+def spread(values: list[int]) -> dict[str, float]:
+    """Return the least, the mean and the most."""
+    return {"least": min(values), "mean": float(np.mean(values)), "most": max(values)}
+
+
+def mean_layer(counters: list[LayerCounters]) -> dict[str, Any]:
+    """Return the mean of each counter of a layer."""
+    names = [name for name in asdict(counters[0]) if name != "name"]
+    means = {name: float(np.mean([getattr(counter, name) for counter in counters])) for name in names}
+    return {"name": counters[0].name, **means}
+
+
+if __name__ == "__main__":
+    main()
