@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ SMALLEST_NAMED = 20  # LUTs or flip-flops: smaller instances are part of the one
 def report(rtl: Path, work: Path, top: str) -> dict[str, Any]:
     """Synthesise `top` flat and with its hierarchy, and return what it takes."""
     files, word = rtl_files(rtl), build_hash(rtl_hashes(rtl))
-    flat = Netlist.read(synthesis.synthesise(files, word, work, top, "synthesis"))
+    with ThreadPoolExecutor() as pool:
+        parts = pool.submit(synthesis.synthesise, files, word, work / "hierarchy", top, flatten=False)
+        flat = Netlist.read(synthesis.synthesise(files, word, work, top))
+        modules = Netlist.read(parts.result())
     implementation.check_design_rules(flat)
-    modules = Netlist.read(synthesis.synthesise(files, word, work, top, "hierarchy", flatten=False))
     path = flat.longest_path()
     return {
         "tool": synthesis.yosys_version(work),

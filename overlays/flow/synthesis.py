@@ -8,17 +8,23 @@ from pathlib import Path
 from overlays.flow import tools
 from overlays.flow.sources import CORE, TOP
 
-# No DSP slices, shift registers or LUT memory: nextpnr-xilinx does not write all of their settings.
-SYNTH = "synth_xilinx -family xc7 -noiopad -noclkbuf -nosrl -nolutram -nodsp"
+# No DSP slices, shift registers or LUT memory: nextpnr-xilinx does not write all of their settings. No block RAMs
+# either: those that it does write are chosen from BLOCK_RAMS before.
+SYNTH = "synth_xilinx -family xc7 -noiopad -noclkbuf -nosrl -nolutram -nobram -nodsp"
+BLOCK_RAMS = Path(__file__).resolve().parent / "block_rams.txt"
 
 
 def yosys_script(files: Sequence[Path], top: str, hash_word: int, netlist: str, flatten: bool = True) -> str:
     """Return the yosys script that writes the netlist of `top` as JSON."""
     identity = f"-G BUILD_HASH=32'h{hash_word:08x}" if top in (TOP, CORE) else ""
+    synth = f"{SYNTH} {'-flatten ' if flatten else ''}-top {top} -run "
     return "\n".join([
         "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
         f"read_slang -j 1 --allow-use-before-declare --top {top} {identity} {' '.join(path.name for path in files)}",
-        f"{SYNTH} {'-flatten ' if flatten else ''}-top {top}",
+        f"{synth}begin:map_memory",
+        f"memory_libmap -lib {BLOCK_RAMS.name}",
+        "techmap -map +/xilinx/brams_xc6v_map.v",
+        f"{synth}map_memory:",
         "delete t:$scopeinfo t:$check t:$print",  # where things came from, and what simulations check
         "check -assert -noinit",
         f"write_json {netlist}.json",
@@ -36,7 +42,7 @@ def synthesise(
     """
     (yosys,) = tools.require(tools.YOSYS)
     work.mkdir(parents=True, exist_ok=True)
-    for path in files:
+    for path in (*files, BLOCK_RAMS):
         (work / path.name).write_bytes(path.read_bytes())
     (work / f"{name}.ys").write_text(yosys_script(files, top, hash_word, name, flatten))
     tools.run([yosys, "-Q", "-l", f"{name}.log", "-s", f"{name}.ys"], work / f"{name}.out", folder=work)

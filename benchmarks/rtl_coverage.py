@@ -1,0 +1,117 @@
+"""Line and toggle coverage of the RTL under small networks of every layer kind, stalls, errors and resets.
+
+    python -m benchmarks.rtl_coverage
+
+Needs the rtl extra, a C++ compiler and make. Writes benchmarks/rtl_coverage.json; docs/hardware.md has the summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import results
+from pynq_snn.accelerator import Accelerator
+from pynq_snn.devices.rtl import ALL_CHANNELS, RtlDevice
+from pynq_snn.devices.rtl_model import Faults, Variant
+from pynq_snn.errors import DeviceError
+from pynq_snn.network import integrate
+from tests.networks import EXAMPLES, random_input, to_events
+
+# A point of a coverage file: key-value pairs between control characters, then how often it was reached.
+POINT = re.compile(r"^C '(?P<keys>.*)' (?P<count>\d+)$")
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=results.FOLDER / "rtl_coverage.json")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "coverage.dat"
+        device = RtlDevice(variant=Variant(coverage=True))
+        with device:
+            exercise(device)
+            device.write_coverage(file)
+        modules = summarise(file.read_text(errors="replace"))
+    total = {kind: share(modules.values(), kind) for kind in ("line", "toggle")}
+    print("all: " + ", ".join(f"{kind} {value:.1%}" for kind, value in total.items()))
+    results.write(arguments.out, "python -m benchmarks.rtl_coverage", {"total": total, "modules": modules})
+
+
+def exercise(device: RtlDevice) -> None:
+    """Run every example network in both firing orders, then with stalls, memory errors, and resets."""
+    for number, build in enumerate(EXAMPLES.values()):
+        for firing in ("stepwise", "deferred"):
+            for faults in (Faults(), Faults(seed=number, stall_per_mille=500, stalled_channels=ALL_CHANNELS)):
+                device.set_faults(faults)
+                infer(device, build(firing=firing))
+    example = EXAMPLES["residual"]
+    for leak_shift, hard_reset in ((3, False), (0, True)):
+        infer(device, example(firing="stepwise", timesteps=32, leak_shift=leak_shift, hard_reset=hard_reset))
+    for beat in (1, 5, 50, 500, 5000):
+        for kind in ("read_error_beat", "write_error_beat"):
+            device.set_faults(Faults(response=2, **{kind: beat}))
+            infer(device, example(firing="deferred"))
+    for cycle in range(100, 20_000, 1_333):
+        device.set_faults(Faults())
+        accelerator = Accelerator(device, watchdog_cycles=cycle)
+        with_errors(accelerator, example(firing="stepwise"))
+
+
+def infer(device: RtlDevice, trained: Any) -> None:
+    """Run a few inputs of a network; a core error is part of the exercise."""
+    with_errors(Accelerator(device), trained)
+
+
+def with_errors(accelerator: Accelerator, trained: Any) -> None:
+    """Run a network and give its memory back, whatever the core says."""
+    network = integrate(trained)
+    values = random_input(network, 11, 2)
+    accelerator.load(network)
+    try:
+        if network.input_kind == "pixels":
+            accelerator.infer(values)
+        else:
+            accelerator.infer_events([to_events(item) for item in values])
+    except DeviceError as error:
+        if "reports" not in str(error):  # the core's own error codes are what was asked for
+            raise
+    finally:
+        accelerator._free_buffers()
+
+
+def summarise(text: str) -> dict[str, dict[str, list[int]]]:
+    """Return for each module and kind of point how many were reached, and how many there are."""
+    reached: dict[tuple[str, str, str], int] = defaultdict(int)
+    for line in text.splitlines():
+        match = POINT.match(line)
+        if match is None:
+            continue
+        pairs = dict(pair.split("\x02", 1) for pair in match["keys"].split("\x01") if "\x02" in pair)
+        kind = pairs.get("page", "").split("/", 1)[0].removeprefix("v_")
+        place = ":".join(pairs.get(key, "") for key in ("l", "n", "o"))
+        # Copies of a module count as one: a line is reached where any copy reaches it.
+        reached[Path(pairs.get("f", "")).stem, "toggle" if kind == "toggle" else "line", place] += int(match["count"])
+    modules: dict[str, dict[str, list[int]]] = {}
+    for (module, kind, _), count in sorted(reached.items()):
+        counts = modules.setdefault(module, {}).setdefault(kind, [0, 0])
+        counts[0] += count > 0
+        counts[1] += 1
+    return modules
+
+
+def share(modules: Any, kind: str) -> float:
+    """Return the share of points of a kind that were reached."""
+    counts = np.sum([module[kind] for module in modules if kind in module], axis=0)
+    return float(counts[0] / counts[1])
+
+
+if __name__ == "__main__":
+    main()
