@@ -45,14 +45,58 @@ inline std::uint64_t bus_cycles(std::uint64_t bytes)
     return (bytes * 100 + divisor - 1) / divisor;
 }
 
-constexpr std::uint64_t LOW_BITS = 0x0101010101010101ull;
-constexpr std::uint64_t BIT_OF_BYTE = 0x8040201008040201ull;  // bit k of byte k
+// A small number for each bank, bit by bit: bit b of `ones`, `twos` and `fours` belong to bank b.
+struct BankNumbers {
+    std::uint32_t ones;
+    std::uint32_t twos;
+    std::uint32_t fours;
+};
 
-// The 8 bits of a byte, each in a byte of its own.
-inline std::uint64_t spread_bits(std::uint32_t byte)
+// Of numbers up to 3.
+inline std::uint32_t largest_number(const BankNumbers& numbers)
 {
-    const std::uint64_t picked = (byte & 0xffu) * LOW_BITS & BIT_OF_BYTE;
-    return (picked + 0x7f7f7f7f7f7f7f7full) >> 7 & LOW_BITS;
+    const bool some_of_two = numbers.twos != 0;
+    const std::uint32_t odd = numbers.ones & (some_of_two ? numbers.twos : numbers.ones);
+    return (some_of_two ? 2 : 0) + (odd != 0 ? 1 : 0);
+}
+
+// Cycles of each bank to pop its channels of two words, two at a time: half of the number of channels, rounded up. The
+// channels of bank b are the bits b of the eight bytes, which are added up like the columns of a sum.
+inline BankNumbers pops_of_banks(std::uint32_t channels0, std::uint32_t channels1)
+{
+    const std::uint32_t sum2 = channels0 ^ channels1;
+    const std::uint32_t carry2 = channels0 & channels1;
+    const std::uint32_t sum4 = (sum2 ^ sum2 >> 16) & 0xffffu;
+    const std::uint32_t carry4 = sum2 & sum2 >> 16;
+    const std::uint32_t twos4 = (carry2 ^ carry2 >> 16 ^ carry4) & 0xffffu;
+    const std::uint32_t fours4 = ((carry2 & carry2 >> 16) | (carry4 & (carry2 ^ carry2 >> 16))) & 0xffffu;
+    const std::uint32_t n0 = (sum4 ^ sum4 >> 8) & 0xffu;
+    const std::uint32_t carry8 = sum4 & sum4 >> 8;
+    const std::uint32_t n1 = (twos4 ^ twos4 >> 8 ^ carry8) & 0xffu;
+    const std::uint32_t twos8 = (twos4 & twos4 >> 8) | (carry8 & (twos4 ^ twos4 >> 8));
+    const std::uint32_t n2 = (fours4 ^ fours4 >> 8 ^ twos8) & 0xffu;
+    const std::uint32_t n3 = ((fours4 & fours4 >> 8) | (twos8 & (fours4 ^ fours4 >> 8))) & 0xffu;
+    const std::uint32_t rounded_up = n0 & n1;
+    return {n0 ^ n1, n2 ^ rounded_up, n3 | (n2 & rounded_up)};
+}
+
+inline BankNumbers sum_of_numbers(const BankNumbers& a, const BankNumbers& b)
+{
+    const std::uint32_t carry1 = a.ones & b.ones;
+    const std::uint32_t carry2 = (a.twos & b.twos) | (carry1 & (a.twos ^ b.twos));
+    return {a.ones ^ b.ones, a.twos ^ b.twos ^ carry1, a.fours ^ b.fours ^ carry2};
+}
+
+// Of numbers up to 7, what they are above `least`, or 0. Without a branch, which a processor could only guess.
+inline BankNumbers excess_over(const BankNumbers& a, std::uint32_t least)
+{
+    const std::uint32_t one = 0u - (least & 1);
+    const std::uint32_t two = 0u - (least >> 1 & 1);
+    const std::uint32_t four = 0u - (least >> 2 & 1);
+    const std::uint32_t borrow1 = ~a.ones & one;
+    const std::uint32_t borrow2 = (~a.twos & (two | borrow1)) | (two & borrow1);
+    const std::uint32_t above = ~((~a.fours & (four | borrow2)) | (four & borrow2));
+    return {(a.ones ^ one) & above, (a.twos ^ two ^ borrow1) & above, (a.fours ^ four ^ borrow2) & above};
 }
 
 // One pair of planes of one place, looked at and popped.
@@ -72,40 +116,25 @@ public:
     {
         const std::uint32_t channels0 = earlier_plane(first) | later_plane(first);
         const std::uint32_t channels1 = earlier_plane(second) | later_plane(second);
-        std::uint64_t spikes = 0;  // of each bank, in a byte
-    bytes:
-        for (unsigned shift = 0; shift < BLOCK_CHANNELS; shift += WEIGHT_BANKS) {
-#pragma HLS UNROLL
-            spikes += spread_bits(channels0 >> shift) + spread_bits(channels1 >> shift);
-        }
-        std::uint32_t all_taken = offered_;
-    banks:
-        for (std::uint32_t bank = 0; bank < WEIGHT_BANKS; ++bank) {
-#pragma HLS UNROLL
-            const std::uint32_t of_bank = static_cast<std::uint32_t>(spikes >> (8 * bank)) & 0xffu;
-            const std::uint32_t taken = of_bank != 0 && busy_until_[bank] > offered_ ? busy_until_[bank] : offered_;
-            busy_until_[bank] = of_bank != 0 ? taken + (of_bank + BANK_PORTS - 1) / BANK_PORTS : busy_until_[bank];
-            all_taken = taken > all_taken ? taken : all_taken;
-        }
-        offered_ = all_taken + 1;
+        const BankNumbers pops = pops_of_banks(channels0, channels1);
+        const std::uint32_t banks = pops.ones | pops.twos | pops.fours;
+        const std::uint32_t until_taken = largest_number({ahead_.ones & banks, ahead_.twos & banks, 0});
+        // At most 3 remain: who has taken this pair was through with those before, the others wait no longer than they.
+        ahead_ = excess_over(sum_of_numbers(ahead_, pops), until_taken + 1);
+        offered_ += until_taken + 1;
     }
 
     std::uint32_t popping() const
     {
-        std::uint32_t last = offered_ == 0 ? 1 : offered_;  // its end takes a cycle even where nothing spikes
-    banks:
-        for (std::uint32_t bank = 0; bank < WEIGHT_BANKS; ++bank) {
-#pragma HLS UNROLL
-            last = busy_until_[bank] > last ? busy_until_[bank] : last;
-        }
-        return last;
+        const std::uint32_t last = offered_ + largest_number(ahead_);
+        return last == 0 ? 1 : last;  // the end of the pass takes a cycle even where nothing spikes
     }
 
 private:
     std::uint32_t taps_ = 0;
-    std::uint32_t words_ = 0;                      // pairs of them, without the taps outside the map
-    std::uint32_t offered_ = 0;                    // when the next pair of words can be taken
-    std::uint32_t busy_until_[WEIGHT_BANKS] = {};  // the cycle of its last pop
+    std::uint32_t words_ = 0;    // pairs of them, without the taps outside the map
+    std::uint32_t offered_ = 0;  // when the next pair of words can be taken
+    BankNumbers ahead_ = {};     // how long from then on each bank is still busy
 };
 
 // Cycles of the neurons for so many timesteps.
