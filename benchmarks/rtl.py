@@ -43,23 +43,25 @@ def main() -> None:
         "pictures": arguments.count,
         "models": {},
     }
-    for name in arguments.models:
-        figures["models"][name] = {
-            firing: measure(name, firing, arguments.data, arguments.count) for firing in ("deferred", "stepwise")
-        }
+    # One core for all figures, even where somebody edits the RTL meanwhile.
+    with RtlDevice() as device, Accelerator("kernel") as kernel:
+        core = Accelerator(device, timeout_s=TIMEOUT_S)
+        for name in arguments.models:
+            figures["models"][name] = {
+                firing: measure(core, kernel, name, firing, arguments.data, arguments.count)
+                for firing in ("deferred", "stepwise")
+            }
     results.write(arguments.out, f"python -m benchmarks.rtl --data CIFAR10 --count {arguments.count}", figures)
 
 
-def measure(model: str, firing: str, data: Path, count: int) -> dict[str, Any]:
+def measure(core: Accelerator, kernel: Accelerator, model: str, firing: str, data: Path, count: int) -> dict[str, Any]:
     """Return cycles of pictures one by one, and of a batch; raises AssertionError where a bit differs."""
-    with RtlDevice() as device, Accelerator("kernel") as kernel:
-        core = Accelerator(device, timeout_s=TIMEOUT_S)
-        network = core.load(model, firing=firing)
-        kernel.load(network)
-        dataset = load_dataset(data).first(max(count, BATCH))
-        pictures = np.stack([fit_picture(image, network) for image in dataset.images])
-        single = [compare(core, kernel, pictures[index : index + 1]) for index in range(count)]
-        batch = compare(core, kernel, pictures[:BATCH])
+    network = core.load(model, firing=firing)
+    kernel.load(network)
+    dataset = load_dataset(data).first(max(count, BATCH))
+    pictures = np.stack([fit_picture(image, network) for image in dataset.images])
+    single = [compare(core, kernel, pictures[index : index + 1]) for index in range(count)]
+    batch = compare(core, kernel, pictures[:BATCH])
     cycles = [report.cycles for report, _, _ in single]
     estimates = [estimate.cycles for _, estimate, _ in single]
     ratios = [estimate / own for own, estimate in zip(cycles, estimates, strict=True)]

@@ -185,7 +185,8 @@ module snn_command (
   logic [16:0] reach1;
   logic [8:0] rows0;
   logic [8:0] rows1;
-  logic [31:0] value;
+  logic [31:0] large_value;
+  logic [31:0] small_value;
   logic [31:0] operand;
 
   always_ff @(posedge clk) begin
@@ -195,43 +196,45 @@ module snn_command (
     rows1  <= reach1 < {8'd0, layer.source1.height} ? reach1[8:0] + 9'd1 : layer.source1.height;
   end
 
-  always_comb begin
-    value = '0;
+  // In two steps, the second one in OPERAND: a value is in one of the two registers, and 0 in the other.
+  always_ff @(posedge clk) begin
     case (listed.operand)
-      snn_memory_pkg::VALUE_IMAGES: value = {21'd0, images[10:0]};
-      snn_memory_pkg::VALUE_PROGRAM_WINDOW: value = window_bytes[snn_layout_pkg::REGION_PROGRAM[1:0]];
-      snn_memory_pkg::VALUE_INPUT_WINDOW: value = window_bytes[snn_layout_pkg::REGION_INPUT[1:0]];
-      snn_memory_pkg::VALUE_WORKSPACE_WINDOW: value = window_bytes[snn_layout_pkg::REGION_WORKSPACE[1:0]];
-      snn_memory_pkg::VALUE_OUTPUT_WINDOW: value = window_bytes[snn_layout_pkg::REGION_OUTPUT[1:0]];
-      snn_memory_pkg::VALUE_SOURCE0_WINDOW: value = window_bytes[layer.source0.region];
-      snn_memory_pkg::VALUE_SOURCE1_WINDOW: value = window_bytes[layer.source1.region];
-      snn_memory_pkg::VALUE_RESULT_WINDOW: value = window_bytes[layer.output_region];
-      snn_memory_pkg::VALUE_GROUPS: value = {25'd0, layer.output_groups};
-      snn_memory_pkg::VALUE_TAP_BASE: value = tap_base;
-      snn_memory_pkg::VALUE_DESCRIPTOR: value = descriptor_offset;
-      snn_memory_pkg::VALUE_KEPT: value = kept;
-      snn_memory_pkg::VALUE_ROWS0: value = {23'd0, rows0};
-      snn_memory_pkg::VALUE_ROWS1: value = {23'd0, rows1};
-      snn_memory_pkg::VALUE_BLOCKS0: value = layer.max_pool ? 32'd1 : {25'd0, layer.source0.blocks};
-      snn_memory_pkg::VALUE_BLOCKS1: value = layer.max_pool || layer.shortcut ? 32'd1 : {25'd0, layer.source1.blocks};
-      snn_memory_pkg::VALUE_PLANE_PAIRS: value = {27'd0, layer.input_planes[5:1]};
-      snn_memory_pkg::VALUE_RESULT_PLACE:
-      value = readout ? snn_layout_pkg::PARAMETER_BYTES : {24'd0, layer.output_planes, 2'd0};
-      snn_memory_pkg::VALUE_MAGIC: value = snn_layout_pkg::PROGRAM_MAGIC;
-      snn_memory_pkg::VALUE_VERSION: value = snn_layout_pkg::LAYOUT_VERSION;
-      snn_memory_pkg::VALUE_LINE_BUFFER_WORDS: value = snn_layout_pkg::LINE_BUFFER_WORDS;
-      snn_memory_pkg::VALUE_MAX_LAYERS: value = snn_layout_pkg::MAX_LAYERS;
-      snn_memory_pkg::VALUE_HEADER_BYTES: value = snn_layout_pkg::HEADER_BYTES;
-      snn_memory_pkg::VALUE_DESCRIPTOR_BYTES: value = snn_layout_pkg::DESCRIPTOR_BYTES;
-      snn_memory_pkg::VALUE_TAP_BYTES: value = snn_layout_pkg::TAP_BYTES;
-      snn_memory_pkg::VALUE_RECORD_BYTES: value = snn_layout_pkg::COUNTER_RECORD_BYTES;
-      snn_memory_pkg::VALUE_GROUP_HEADER_BYTES: value = snn_layout_pkg::GROUP_HEADER_BYTES;
-      snn_memory_pkg::VALUE_WEIGHT_BLOCK_BYTES: value = snn_layout_pkg::WEIGHT_BLOCK_BYTES;
-      snn_memory_pkg::VALUE_ALIGNMENT_MASK: value = snn_layout_pkg::ALIGNMENT - 32'd1;
-      snn_memory_pkg::VALUE_WORD_MASK: value = 32'd7;
-      snn_memory_pkg::VALUE_MASK_BYTES: value = snn_layout_pkg::MASK_BYTES;
-      snn_memory_pkg::VALUE_ONE: value = 32'd1;
-      default: value = '0;
+      snn_memory_pkg::VALUE_PROGRAM_WINDOW: large_value <= window_bytes[snn_layout_pkg::REGION_PROGRAM[1:0]];
+      snn_memory_pkg::VALUE_INPUT_WINDOW: large_value <= window_bytes[snn_layout_pkg::REGION_INPUT[1:0]];
+      snn_memory_pkg::VALUE_WORKSPACE_WINDOW: large_value <= window_bytes[snn_layout_pkg::REGION_WORKSPACE[1:0]];
+      snn_memory_pkg::VALUE_OUTPUT_WINDOW: large_value <= window_bytes[snn_layout_pkg::REGION_OUTPUT[1:0]];
+      snn_memory_pkg::VALUE_SOURCE0_WINDOW: large_value <= window_bytes[layer.source0.region];
+      snn_memory_pkg::VALUE_SOURCE1_WINDOW: large_value <= window_bytes[layer.source1.region];
+      snn_memory_pkg::VALUE_RESULT_WINDOW: large_value <= window_bytes[layer.output_region];
+      snn_memory_pkg::VALUE_TAP_BASE: large_value <= tap_base;
+      snn_memory_pkg::VALUE_DESCRIPTOR: large_value <= descriptor_offset;
+      snn_memory_pkg::VALUE_KEPT: large_value <= kept;
+      default: large_value <= '0;
+    endcase
+    case (listed.operand)
+      snn_memory_pkg::VALUE_IMAGES: small_value <= {21'd0, images[10:0]};
+      snn_memory_pkg::VALUE_GROUPS: small_value <= {25'd0, layer.output_groups};
+      snn_memory_pkg::VALUE_ROWS0: small_value <= {23'd0, rows0};
+      snn_memory_pkg::VALUE_ROWS1: small_value <= {23'd0, rows1};
+      snn_memory_pkg::VALUE_BLOCKS0: small_value <= layer.max_pool ? 32'd1 : {25'd0, layer.source0.blocks};
+      snn_memory_pkg::VALUE_BLOCKS1: small_value <= layer.max_pool || layer.shortcut ? 32'd1 : {25'd0, layer.source1.blocks};
+      snn_memory_pkg::VALUE_PLANE_PAIRS: small_value <= {27'd0, layer.input_planes[5:1]};
+      snn_memory_pkg::VALUE_RESULT_PLACE: small_value <= readout ? snn_layout_pkg::PARAMETER_BYTES : {24'd0, layer.output_planes, 2'd0};
+      snn_memory_pkg::VALUE_MAGIC: small_value <= snn_layout_pkg::PROGRAM_MAGIC;
+      snn_memory_pkg::VALUE_VERSION: small_value <= snn_layout_pkg::LAYOUT_VERSION;
+      snn_memory_pkg::VALUE_LINE_BUFFER_WORDS: small_value <= snn_layout_pkg::LINE_BUFFER_WORDS;
+      snn_memory_pkg::VALUE_MAX_LAYERS: small_value <= snn_layout_pkg::MAX_LAYERS;
+      snn_memory_pkg::VALUE_HEADER_BYTES: small_value <= snn_layout_pkg::HEADER_BYTES;
+      snn_memory_pkg::VALUE_DESCRIPTOR_BYTES: small_value <= snn_layout_pkg::DESCRIPTOR_BYTES;
+      snn_memory_pkg::VALUE_TAP_BYTES: small_value <= snn_layout_pkg::TAP_BYTES;
+      snn_memory_pkg::VALUE_RECORD_BYTES: small_value <= snn_layout_pkg::COUNTER_RECORD_BYTES;
+      snn_memory_pkg::VALUE_GROUP_HEADER_BYTES: small_value <= snn_layout_pkg::GROUP_HEADER_BYTES;
+      snn_memory_pkg::VALUE_WEIGHT_BLOCK_BYTES: small_value <= snn_layout_pkg::WEIGHT_BLOCK_BYTES;
+      snn_memory_pkg::VALUE_ALIGNMENT_MASK: small_value <= snn_layout_pkg::ALIGNMENT - 32'd1;
+      snn_memory_pkg::VALUE_WORD_MASK: small_value <= 32'd7;
+      snn_memory_pkg::VALUE_MASK_BYTES: small_value <= snn_layout_pkg::MASK_BYTES;
+      snn_memory_pkg::VALUE_ONE: small_value <= 32'd1;
+      default: small_value <= '0;
     endcase
   end
 
@@ -289,6 +292,7 @@ module snn_command (
 
   // --- condition ---
   logic condition_holds;
+  logic applies;  // the same, in EXECUTE
   always_comb begin
     case (listed.condition)
       snn_memory_pkg::IF_GATHER: condition_holds = !layer.max_pool;
@@ -395,7 +399,7 @@ module snn_command (
   logic [7:0] layer_count;
   logic waited;  // for the pipelines behind the data
 
-  assign store_now = state == EXECUTE && condition_holds && listed.operation == snn_memory_pkg::DO_STORE;
+  assign store_now = state == EXECUTE && applies && listed.operation == snn_memory_pkg::DO_STORE;
   assign crc_begin = reset || (state == EXECUTE && listed.operation == snn_memory_pkg::DO_READ &&
                                listed.operand == snn_memory_pkg::READ_CRC);
   assign taps_begin = state == EXECUTE && listed.operation == snn_memory_pkg::DO_READ &&
@@ -434,14 +438,15 @@ module snn_command (
         ADDRESS: state <= MEMORY;
         MEMORY: state <= OPERAND;
         OPERAND: begin
-          operand    <= listed.operand[6] ? value : field_value;
+          operand    <= listed.operand[6] ? large_value | small_value : field_value;
           rule_holds <= rules[listed.operand[4:0]];
+          applies    <= condition_holds;
           state      <= EXECUTE;
         end
         EXECUTE: begin
           state <= FETCH;
           place <= place + 8'd1;
-          if (condition_holds) begin
+          if (applies) begin
             case (listed.operation)
               snn_memory_pkg::DO_LOAD: accumulator <= {16'd0, operand};
               snn_memory_pkg::DO_ADD: accumulator <= accumulator + {16'd0, operand};
@@ -531,7 +536,7 @@ module snn_command (
   always_ff @(posedge clk) begin
     if (!reset) begin
       if (data_valid) assert (words_to_come != '0);
-      if (state == EXECUTE && condition_holds && listed.operation == snn_memory_pkg::DO_MULTIPLY)
+      if (state == EXECUTE && applies && listed.operation == snn_memory_pkg::DO_MULTIPLY)
         assert (operand < 32'd2048);
     end
   end

@@ -171,7 +171,7 @@ module snn_compute (
       .words_valid(scanned_valid), .words(scanned)
   );
 
-  snn_block_fifo #(.WIDTH($bits(snn_compute_pkg::words_t)), .DEPTH_BITS(9)) queue (
+  snn_block_fifo #(.WIDTH(snn_compute_pkg::WORDS_BITS), .DEPTH_BITS(9)) queue (
       .clk, .reset, .in_valid(scanned_valid), .in_data(scanned),
       .out_valid(words_valid), .out_ready(words_ready), .out_data(words), .count(queued)
   );

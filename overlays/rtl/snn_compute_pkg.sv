@@ -43,6 +43,8 @@ package snn_compute_pkg;
     logic             group_end;
   } words_t;
 
+  localparam int WORDS_BITS = 141;  // of words_t
+
   // What ends a pass, travelling behind its last weights.
   typedef struct packed {
     logic        valid;

@@ -214,55 +214,63 @@ module snn_control #(
     end
   end
 
-  // --- reads: the address is kept, the value selected in the next cycle ---
+  // --- reads: the address is kept, then the value selected, then sent ---
   logic [8:0] read_address;
   logic read_address_here;
+  logic selected;  // `argument` and `state` follow from the address
   logic reads;
-  logic [31:0] selected;
+  logic [31:0] argument;  // one of the two is 0
+  logic [31:0] state;
 
-  assign reads = read_address_here && !axi_rvalid;
+  assign reads = selected && !axi_rvalid;
   assign axi_arready = !read_address_here;
   assign axi_rresp = 2'd0;
-  assign control_was_read = reads && read_address == CONTROL;
+  // Only what software gets to see is cleared.
+  assign control_was_read = reads && read_address == CONTROL && state[1];
 
-  always_comb begin
+  always_ff @(posedge clk) begin
     case (read_address)
-      CONTROL: selected = {28'd0, ready, !running && !start, done, running || start};
-      GLOBAL_ENABLE: selected = {31'd0, global_enable};
-      ENABLE: selected = {31'd0, enable};
-      STATUS: selected = {31'd0, status};
-      PROGRAM_ADDRESS: selected = window_address[PROGRAM][31:0];
-      PROGRAM_ADDRESS + 9'd4: selected = window_address[PROGRAM][63:32];
-      INPUT_ADDRESS: selected = window_address[INPUTS][31:0];
-      INPUT_ADDRESS + 9'd4: selected = window_address[INPUTS][63:32];
-      WORKSPACE_ADDRESS: selected = window_address[WORKSPACE][31:0];
-      WORKSPACE_ADDRESS + 9'd4: selected = window_address[WORKSPACE][63:32];
-      OUTPUT_ADDRESS: selected = window_address[OUTPUTS][31:0];
-      OUTPUT_ADDRESS + 9'd4: selected = window_address[OUTPUTS][63:32];
-      PROGRAM_BYTES: selected = window_bytes[PROGRAM];
-      INPUT_BYTES: selected = window_bytes[INPUTS];
-      WORKSPACE_BYTES: selected = window_bytes[WORKSPACE];
-      OUTPUT_BYTES: selected = window_bytes[OUTPUTS];
-      IMAGES: selected = images;
-      WATCHDOG_CYCLES: selected = watchdog_cycles;
-      CORE_ID: selected = snn_layout_pkg::CORE_ID;
-      CORE_VERSION: selected = snn_layout_pkg::LAYOUT_VERSION;
-      HASH: selected = BUILD_HASH;
-      ERROR_CODE: selected = {28'd0, error_code};
-      ERROR_DETAIL: selected = error_detail;
-      CYCLES_LOW: selected = cycles[31:0];
-      CYCLES_HIGH: selected = cycles[63:32];
-      default: selected = '0;
+      PROGRAM_ADDRESS: argument <= window_address[PROGRAM][31:0];
+      PROGRAM_ADDRESS + 9'd4: argument <= window_address[PROGRAM][63:32];
+      INPUT_ADDRESS: argument <= window_address[INPUTS][31:0];
+      INPUT_ADDRESS + 9'd4: argument <= window_address[INPUTS][63:32];
+      WORKSPACE_ADDRESS: argument <= window_address[WORKSPACE][31:0];
+      WORKSPACE_ADDRESS + 9'd4: argument <= window_address[WORKSPACE][63:32];
+      OUTPUT_ADDRESS: argument <= window_address[OUTPUTS][31:0];
+      OUTPUT_ADDRESS + 9'd4: argument <= window_address[OUTPUTS][63:32];
+      PROGRAM_BYTES: argument <= window_bytes[PROGRAM];
+      INPUT_BYTES: argument <= window_bytes[INPUTS];
+      WORKSPACE_BYTES: argument <= window_bytes[WORKSPACE];
+      OUTPUT_BYTES: argument <= window_bytes[OUTPUTS];
+      IMAGES: argument <= images;
+      WATCHDOG_CYCLES: argument <= watchdog_cycles;
+      default: argument <= '0;
+    endcase
+    case (read_address)
+      CONTROL: state <= {28'd0, ready, !running && !start, done, running || start};
+      GLOBAL_ENABLE: state <= {31'd0, global_enable};
+      ENABLE: state <= {31'd0, enable};
+      STATUS: state <= {31'd0, status};
+      CORE_ID: state <= snn_layout_pkg::CORE_ID;
+      CORE_VERSION: state <= snn_layout_pkg::LAYOUT_VERSION;
+      HASH: state <= BUILD_HASH;
+      ERROR_CODE: state <= {28'd0, error_code};
+      ERROR_DETAIL: state <= error_detail;
+      CYCLES_LOW: state <= cycles[31:0];
+      CYCLES_HIGH: state <= cycles[63:32];
+      default: state <= '0;
     endcase
   end
 
   always_ff @(posedge clk) begin
     if (axi_arready) read_address <= {axi_araddr[8:2], 2'd0};
-    if (reads) axi_rdata <= selected;
+    if (reads) axi_rdata <= argument | state;
     if (reset) begin
       read_address_here <= 1'b0;
+      selected          <= 1'b0;
       axi_rvalid        <= 1'b0;
     end else begin
+      selected <= read_address_here && !reads;
       if (axi_arvalid) read_address_here <= 1'b1;
       if (axi_rready) axi_rvalid <= 1'b0;
       if (reads) begin

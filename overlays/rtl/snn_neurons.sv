@@ -1,8 +1,9 @@
 // The 32 neurons of a place and output group: sums in, spikes or logits out.
 //
 // Sums come with `handed` and stay until the neurons have used them; `may_hand_over` says that the popper may send the end of
-// another pass that hands over, which takes HAND_OVER_CYCLES to get here. Parameters are used while `parameters_ready`;
-// `parameters_done` is high in the last cycle of a group. Results leave as 64-bit words with `out_valid`, without
+// another pass that hands over, which takes ten cycles to get here. Parameters are used while `parameters_ready`;
+// `parameters_done` is high in the last cycle of a group. Under deferred firing the next
+// sums may set out even before the ones before have arrived, because it is known when these will be used. Results leave as 64-bit words with `out_valid`, without
 // back-pressure: a place begins only while `out_room`. `spikes_fired`, of existing lanes, goes with `spikes_valid`.
 //
 // One step a cycle. Deferred: current, then one comparison for each timestep. Stepwise: current, bias, comparison in each
@@ -43,7 +44,7 @@ module snn_neurons (
   localparam logic [2:0] OPERAND_KEEP = 3'd0, OPERAND_EARLIER = 3'd1, OPERAND_LATER = 3'd2, OPERAND_BIAS = 3'd3,
                          OPERAND_NOT_THRESHOLD = 3'd4, OPERAND_NOT_POTENTIAL = 3'd5, OPERAND_SHIFTED = 3'd6,
                          OPERAND_ZERO = 3'd7;
-  localparam logic [5:0] EARLY = 6'd5;  // a place of sums is given free so many cycles before it is, HAND_OVER_CYCLES - 5
+  localparam logic [5:0] EARLY = 6'd7;  // sums may set out so many cycles before there is room for them; they take ten
 
   // What this cycle does. In IDLE with `begun`, a place waits for its next pair of planes.
   typedef enum logic [2:0] {IDLE, INITIAL, LEAK_LOAD, LEAK_SHIFT, LEAK_SUBTRACT, CURRENT, BIAS, FIRE} step_t;
@@ -60,6 +61,7 @@ module snn_neurons (
 
   wire stepwise = firing == 2'(snn_layout_pkg::FIRING_STEPWISE);
   wire readout = firing == 2'(snn_layout_pkg::FIRING_READOUT);
+  wire deferred = firing == 2'(snn_layout_pkg::FIRING_DEFERRED);
   wire leaks = leak_shift != 4'd0;
   wire pairs = stepwise && !binary_in;
   wire direct = stepwise && binary_in;
@@ -114,8 +116,10 @@ module snn_neurons (
     certain = used_up;
     if (pairs && !leaks && uses) certain = 1'b1;
     if (direct && !leaks && uses && t_next + 6'd2 >= timesteps) certain = 1'b1;
-    if (!stepwise && !readout && step == FIRE && full && timesteps - 6'd1 - t <= EARLY && !ends_group &&
-        out_room_ahead && output_planes <= 6'd4) certain = 1'b1;
+    if (deferred && outstanding && output_planes <= 6'd4 && out_room_ahead) begin
+      if (step == FIRE && timesteps - 6'd1 - t <= EARLY && !ends_group) certain = 1'b1;
+      if (step == IDLE && parameters_ready) certain = 1'b1;
+    end
   end
 
   wire gives_back = certain && !given_back;

@@ -1,4 +1,4 @@
-// Takes the spikes out of words: eight banks, each up to two channels in a cycle, one pair of words apart at most.
+// Takes the spikes out of words: eight banks, each up to two channels in a cycle, a few pairs of words apart at most.
 //
 // A bank that is through with its channels of a pair of words goes on with the next pair of the same pass; a pass ends when
 // all banks are through (`pass_end`, in the same cycle as the last rows, or later where the identity shortcut spikes or
@@ -29,8 +29,7 @@ module snn_popper (
     output snn_compute_pkg::pass_end_t    pass_end
 );
 
-  logic [7:0] taken;  // by the banks, of the words at the head of the queue
-  logic [7:0] take, finishes, empty;
+  logic [7:0] accept, finishes, empty;
   logic closing;      // all words of the pass are with the banks
   snn_compute_pkg::pass_end_t closing_end;
   logic group_ending;  // its last pass is being summed
@@ -41,8 +40,10 @@ module snn_popper (
                   (may_hand_over || !closing_end.hand_over);
   wire offers = enable && words_valid && !waits && (!closing || ends_now);
   wire shortcut = words.shortcut;
+  wire [63:0] word0 = words.word[0];
+  wire [63:0] word1 = words.word[1];
 
-  assign words_ready = offers && &(taken | take);
+  assign words_ready = offers && &accept;
 
   always_comb begin
     pass_end = closing_end;
@@ -51,23 +52,23 @@ module snn_popper (
 
   for (genvar b = 0; b < 8; b++) begin : banks
     logic [7:0] earlier, later;
-    for (genvar r = 0; r < 4; r++) begin : channels
-      assign earlier[r] = words.word[0][b + 8 * r] && !shortcut;
-      assign earlier[r + 4] = words.word[1][b + 8 * r];
-      assign later[r] = words.word[0][32 + b + 8 * r] && !shortcut;
-      assign later[r + 4] = words.word[1][32 + b + 8 * r];
+    always_comb begin
+      for (int r = 0; r < 4; r++) begin
+        earlier[r] = word0[b + 8 * r] && !shortcut;
+        earlier[r + 4] = word1[b + 8 * r];
+        later[r] = word0[32 + b + 8 * r] && !shortcut;
+        later[r + 4] = word1[32 + b + 8 * r];
+      end
     end
-    wire nothing = (earlier | later) == 8'd0;
-    assign take[b] = offers && !taken[b] && (finishes[b] || nothing);
-
     snn_pop_bank bank (
         .clk,
         .reset,
         .second_taken(write && write_bank == 3'(b)),
-        .take(take[b] && !nothing),
+        .enter(words_ready),
         .earlier,
         .later,
         .block(words.block),
+        .accept(accept[b]),
         .finishes(finishes[b]),
         .empty(empty[b]),
         .first_read(first_read[b]),
@@ -81,12 +82,10 @@ module snn_popper (
 
   always_ff @(posedge clk) begin
     if (reset) begin
-      taken <= '0;
       closing <= 1'b0;
       closing_end <= '0;
       group_ending <= 1'b0;
     end else begin
-      if (offers) taken <= words_ready ? '0 : taken | take;
       if (ends_now) closing <= 1'b0;
       if (words_ready && words.last) begin
         closing <= 1'b1;

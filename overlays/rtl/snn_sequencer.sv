@@ -71,8 +71,7 @@ module snn_sequencer (
   wire [1:0][11:0] needed_next = {needed_base[1] + 12'(first[1]), needed_base[0] + 12'(first[0])};
 
   function automatic logic [8:0] cut(input logic signed [17:0] row, input logic [8:0] height);
-    if (row < 0) return 9'd0;
-    return row > signed'({9'd0, height}) ? height : row[8:0];
+    cut = row < 18'sd0 ? 9'd0 : row > signed'({9'd0, height}) ? height : row[8:0];
   endfunction
 
   function automatic logic rows_are_there(
@@ -81,7 +80,7 @@ module snn_sequencer (
     logic [11:0] ahead;
   /* verilator lint_on UNUSEDSIGNAL */
     ahead = there - base - 12'(to);
-    return !used || from >= to || !ahead[11];
+    rows_are_there = !used || from >= to || !ahead[11];
   endfunction
 
   assign tap_address = tap_number;

@@ -68,12 +68,14 @@ module snn_sums (
 
   // Ten cycles from the popper: the sums are handed over.
   for (genvar lane = 0; lane < 32; lane++) begin : lanes
-    logic [7:0][7:0] first_weight, second_weight;
+    logic [63:0] first_weight, second_weight;  // a byte for each bank
     logic [31:0] total, later_total;
 
-    for (genvar bank = 0; bank < 8; bank++) begin : weights
-      assign first_weight[bank] = first[bank][8*lane+:8];
-      assign second_weight[bank] = second[bank][8*lane+:8];
+    always_comb begin
+      for (int bank = 0; bank < 8; bank++) begin
+        first_weight[8*bank+:8] = first[bank][8*lane+:8];
+        second_weight[8*bank+:8] = second[bank][8*lane+:8];
+      end
     end
 
     snn_lane sums (
