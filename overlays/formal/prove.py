@@ -85,7 +85,6 @@ PROOFS = (
     Proof("snn_read_port", _PORT_PARTS, 4, 4, (("BOUNDED", 0),)),
     Proof("snn_write_port", _PORT_PARTS, 8),
     Proof("snn_write_port", _PORT_PARTS, 4, 4, (("BOUNDED", 0),)),
-    Proof("snn_pop_bank", (), 9, 9),
 )
 
 
