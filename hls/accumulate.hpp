@@ -22,7 +22,7 @@ constexpr std::uint32_t WEIGHT_ROWS = MAX_WEIGHT_BLOCKS * BLOCK_CHANNELS;
 constexpr std::uint32_t GATHERED_WORDS = 512;
 constexpr unsigned PLANES_OF_PAIR = 2;
 
-// Words with spikes, and the weight row of each word's channel 0. Structure of arrays: the cycle model runs over `word`.
+// Words with spikes, and the weight row of each word's channel 0.
 struct GatheredWords {
     std::uint64_t word[GATHERED_WORDS];
     std::uint16_t first_row[GATHERED_WORDS];

@@ -58,13 +58,15 @@ inline std::uint32_t current_planes(const Layer& layer)
 // Appends the words with spikes of one tap. The caller has made room for all blocks of the source.
 inline void gather_tap(
     const SourceReader& reader, const Tap& tap, const Position& position, std::uint32_t pair,
-    const std::uint64_t line_buffer[LINE_BUFFER_WORDS], GatheredWords& gathered)
+    const std::uint64_t line_buffer[LINE_BUFFER_WORDS], GatheredWords& gathered, PassCycles& cycles)
 {
     const Place place = place_of_tap(reader.map, tap, position.y, position.x);
+    cycles.look(place.inside ? reader.map.blocks : 0);
     if (!place.inside) {
         return;
     }
     std::uint32_t count = gathered.count;
+    std::uint64_t neighbour = 0;  // of an odd block
 blocks:
     for (std::uint32_t block = 0; block < reader.map.blocks; ++block) {
 #pragma HLS PIPELINE II=1
@@ -72,6 +74,11 @@ blocks:
         gathered.word[count] = word;
         gathered.first_row[count] = static_cast<std::uint16_t>((tap.weight_block + block) * BLOCK_CHANNELS);
         count += word != 0 ? 1 : 0;
+        const bool alone = block % 2 == 0 && block + 1 < reader.map.blocks;
+        if (!alone && (word | neighbour) != 0) {
+            cycles.pop(neighbour, word);
+        }
+        neighbour = alone ? word : 0;
     }
     gathered.count = count;
 }
@@ -84,52 +91,42 @@ inline bool has_room(const GatheredWords& gathered)
 // Gathers from tap `next_tap` on until the queue might not hold another tap, or no tap is left.
 inline void gather_words(
     const Layer& layer, const Position& position, std::uint32_t pair, std::uint32_t& next_tap,
-    const CoreStorage& storage, GatheredWords& gathered)
+    const CoreStorage& storage, GatheredWords& gathered, PassCycles& cycles)
 {
     gathered.count = 0;
 taps:
     while (next_tap < layer.tap_count && has_room(gathered)) {
         const Tap& tap = storage.taps.tap[next_tap];
-        gather_tap(storage.reader[tap.source], tap, position, pair, storage.line_buffer, gathered);
+        gather_tap(storage.reader[tap.source], tap, position, pair, storage.line_buffer, gathered, cycles);
         ++next_tap;
     }
 }
 
-// What adding the rows of one queue was worth.
-struct QueueWork {
-    std::uint32_t spikes;
-    std::uint32_t cycles;
-};
-
-inline QueueWork drain_queue(const GatheredWords& gathered, const WeightRow weights[WEIGHT_ROWS], PairSums& sums)
-{
-    return {add_rows_of_spikes(gathered, weights, sums), pop_cycles(gathered.word, gathered.count)};
-}
-
-// Two processes with the queue between them.
-inline QueueWork sum_queue(
+// Two processes with the queue between them. Returns the number of spikes.
+inline std::uint32_t sum_queue(
     const Layer& layer, const Position& position, std::uint32_t pair, std::uint32_t& next_tap,
-    const CoreStorage& storage, PairSums& sums)
+    const CoreStorage& storage, PairSums& sums, PassCycles& cycles)
 {
 #pragma HLS DATAFLOW
     GatheredWords gathered;
-    gather_words(layer, position, pair, next_tap, storage, gathered);
-    return drain_queue(gathered, storage.weights, sums);
+    gather_words(layer, position, pair, next_tap, storage, gathered, cycles);
+    return add_rows_of_spikes(gathered, storage.weights, sums);
 }
 
 // Sums all taps of one place for one pair of planes.
-inline void sum_pair(
+inline PassCycles sum_pair(
     Run& run, const Layer& layer, const Position& position, std::uint32_t pair, std::uint32_t lanes,
-    const CoreStorage& storage, GroupCycles& cycles, PairSums& sums)
+    const CoreStorage& storage, PairSums& sums)
 {
     sums = PairSums{};
+    PassCycles cycles;
     std::uint32_t next_tap = 0;
 queues:
     while (next_tap < layer.tap_count) {
-        const QueueWork work = sum_queue(layer, position, pair, next_tap, storage, sums);
-        run.counters.additions += std::uint64_t{work.spikes} * lanes;
-        cycles.compute += work.cycles;
+        const std::uint32_t spikes = sum_queue(layer, position, pair, next_tap, storage, sums, cycles);
+        run.counters.additions += std::uint64_t{spikes} * lanes;
     }
+    return cycles;
 }
 
 // The identity shortcut's spikes of one pair of planes, at the output's own place.
@@ -145,18 +142,30 @@ inline std::uint64_t read_shortcut(
     return word;
 }
 
+inline std::uint32_t planes_in_pair(std::uint32_t planes, std::uint32_t pair)
+{
+    return 2 * pair + 1 < planes ? 2 : 1;
+}
+
 inline void compute_place(
     Run& run, const Layer& layer, const Position& position, std::uint32_t lanes, const CoreStorage& storage,
     GroupCycles& cycles, Neurons& neurons)
 {
     const GroupParameters& parameters = storage.parameters;
     const std::uint32_t planes = current_planes(layer);
+    std::uint32_t popping = 0;
     reset_neurons(parameters, neurons);
 pairs:
     for (std::uint32_t pair = 0; 2 * pair < planes; ++pair) {
         PairSums sums;
 #pragma HLS ARRAY_PARTITION variable=sums type=complete dim=0
-        sum_pair(run, layer, position, pair, lanes, storage, cycles, sums);
+        const PassCycles pass = sum_pair(run, layer, position, pair, lanes, storage, sums);
+        cycles.looking += pass.looking();
+        if (fires_while_planes_arrive(layer)) {
+            cycles.working += longer(pass.popping(), stepwise_cycles(layer, planes_in_pair(planes, pair)));
+        } else {
+            popping += pass.popping();
+        }
         const std::uint64_t shortcut = read_shortcut(run, layer, position, pair, storage);
     planes_of_pair:
         for (std::uint32_t i = 0; i < PLANES_OF_PAIR && 2 * pair + i < planes; ++i) {
@@ -169,7 +178,9 @@ pairs:
     }
     finish_neurons(layer, parameters, neurons);
     run.counters.spikes += spikes_fired(layer, neurons, lanes);
-    cycles.compute += layer.timesteps + PLACE_OVERHEAD_CYCLES;
+    if (!fires_while_planes_arrive(layer)) {
+        cycles.working += longer(popping, firing_cycles(layer));
+    }
 }
 
 inline Outcome check_stop(ReadPort memory, const Run& run, const GroupCycles& cycles)

@@ -104,8 +104,9 @@ taps:
             words[pair] = layer.input_coding == Coding::BINARY ? larger_pair(words[pair], word, comparison)
                                                                : leading_pair(words[pair], word, lead);
         }
-        cycles.compute += reader.place_words;
+        cycles.working += 2 * reader.place_words;
     }
+    cycles.working += reader.place_words + 1;
 }
 
 // Adds a finished place to the burst and to the counter.

@@ -62,6 +62,7 @@ Outcome run_layer(
     if (failed(outcome)) {
         return outcome;
     }
+    start_layer(run);
     const bool gathers = layer.operation == Operation::GATHER;
     outcome = gathers ? run_gather_layer(program, maps, results, run, layer, reach, storage)
                       : run_max_pool_layer(maps, results, run, layer, reach, storage);
