@@ -161,7 +161,8 @@ def spiking(
     with Accelerator("kernel") as accelerator:
         network = accelerator.load(path, timesteps=timesteps, firing=firing)
         for part in batches(len(dataset), f"{firing} T={timesteps}"):
-            found.append(accelerator.infer(images_of(dataset, part), batch=BATCH).argmax(axis=1))
+            logits = accelerator.infer(images_of(dataset, part), batch=BATCH)
+            found.append(network.scores(logits).argmax(axis=1))  # logits of classes may differ in unit
             operations += accelerator.last_run.synaptic_operations
             counted = np.array([layer.spikes for layer in accelerator.last_run.layers], float)
             spikes = counted if not spikes.size else spikes + counted

@@ -32,7 +32,7 @@ def shipped(picture: str, firing: str) -> dict[str, object]:
     return {
         "program_sha256": digest(compile_network(network).data.tobytes()),
         "logits": logits.tolist(),
-        "label": network.labels[int(logits.argmax())],
+        "label": network.labels[int(network.scores(logits).argmax())],
         "spikes": report.spikes,
         "synaptic_operations": report.synaptic_operations,
         "cycles": report.cycles,
