@@ -85,7 +85,7 @@ def try_commands(root: Path, site: Path, wheel: Path) -> tuple[list[dict[str, An
     for name, arguments in commands.items():
         done = emulate(root, site, *arguments)
         print(f"{done.returncode} {name}", flush=True)
-        last = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
+        last = (done.stdout.strip() or done.stderr.strip()).replace(str(site), "SITE").splitlines()[-1:]
         tried.append({"command": name, "exit_code": done.returncode, "last_line": last[0] if last else ""})
     probe = emulate(root, site, "-W", "ignore", FOLDER / "armv7_probe.py", PICTURE)
     if probe.returncode:
