@@ -6,6 +6,7 @@ set by pins of the sensor, the bus is one of /dev/i2c-*, a USB adapter's for exa
 
 from __future__ import annotations
 
+import abc
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ class _CurrentSensor(PolledMeter):
             )
         return shunt * self.shunt_step_v / self.shunt_ohms * self._bus_volts()
 
-    def _bus_volts(self) -> float:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _bus_volts(self) -> float: ...
 
     def close(self) -> None:
         super().close()
