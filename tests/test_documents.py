@@ -93,7 +93,7 @@ SMALLER = {
 }  # fmt: skip
 
 # Python of the pages that another test runs.
-SCRIPTS_ELSEWHERE = {"from pynq import Overlay": "tests/board/test_docs.py, over the real pynq"}
+SCRIPTS_ELSEWHERE = {"from pynq import Overlay": "tests/board/test_first_picture.py, over the real pynq"}
 
 
 def reason_not_to_run(command: Command) -> str | None:
@@ -246,9 +246,9 @@ def write_pictures(folder: Path) -> None:
     (folder / "CIFAR10").mkdir()
     from pynq_snn.datasets import CIFAR10_CLASSES
 
-    for split in ("train", "test"):
-        labels = np.arange(len(PICTURES)) % len(CIFAR10_CLASSES)
-        np.savez(folder / "CIFAR10" / f"{split}.npz", images=PICTURES, labels=labels, classes=CIFAR10_CLASSES)
+    for split, count in (("train", 16), ("test", 8)):
+        labels = np.arange(count) % len(CIFAR10_CLASSES)
+        np.savez(folder / "CIFAR10" / f"{split}.npz", images=PICTURES[:count], labels=labels, classes=CIFAR10_CLASSES)
 
 
 def write_networks(folder: Path) -> None:
