@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
+from overlays.flow.sources import build_hash, rtl_hashes
 from pynq_snn import Accelerator, Network
 from pynq_snn.accelerator import LayerCounters, RunReport
 from pynq_snn.datasets import load_dataset
@@ -38,6 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures: dict[str, Any] = {
         "measured": "cycle-accurate simulation; kernel_cycles is an estimate",
+        "build_hash": f"0x{build_hash(rtl_hashes()):08x}",
         "clock_mhz": DEFAULT_CLOCK_MHZ,
         "memory": asdict(MemoryModel()),
         "pictures": arguments.count,

@@ -142,7 +142,7 @@ def peer_rows(bench: Bench, accuracy: str = "-") -> list[tuple[str, ...]]:
     if bench.recorded_rtl is not None:
         speed = bench.recorded_rtl
         latency = Figure("", speed.latency_s, "s", SIMULATED)
-        rows.append((f"its RTL, {setting['model']}, T = {setting['timesteps']}", "rtl", accuracy, number(latency), "-",
+        rows.append((f"this, RTL: {setting['model']}, T = {setting['timesteps']}", "rtl", accuracy, number(latency), "-",
                      "-", "-", f"time: {SIMULATED}, {speed.clock_mhz:g} MHz, recorded (mean of {speed.pictures} "
                      "test pictures, one at a time)"))  # fmt: skip
     for peer in peers():
@@ -216,7 +216,7 @@ def _comparison(bench: Bench) -> Plot:
     )
     own_lines = [own]
     if bench.recorded_rtl is not None:
-        name = f"its RTL, {bench.setting['model']} (recorded)"
+        name = f"this: {bench.setting['model']} (RTL, recorded)"
         own_lines.append(plots.Contender(name, bench.recorded_rtl.latency_s, None, is_measured=False, is_own=True))
     on_this_board = [peer for peer in peers() if peer.device.startswith("PYNQ")]
     others = [plots.Contender(peer.name, peer.latency_s, peer.energy_j, peer.is_measured) for peer in on_this_board]
