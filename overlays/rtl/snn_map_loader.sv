@@ -58,10 +58,13 @@ module snn_map_loader (
   /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
   wire snn_compute_pkg::held_t held = s ? held1 : held0;
   /* verilator lint_on UNUSEDSIGNAL */
-  wire loads = held.used && !(held.resident && group != 0);
+  logic [1:0] loading;  // sources that this group loads
+  wire loads = loading[s];
   wire signed [17:0] next_row = signed'({9'd0, row[s]});
   wire in_map = row[s] < held.height;
   logic skips, wants, room;  // registered, because they come from long comparisons
+  logic last_row, last_image, last_group;  // likewise; each state that changes a counter has another one behind it
+  logic rows_done;
 
   logic [6:0] blocks_left;
   logic [41:0] block_offset;
@@ -70,6 +73,10 @@ module snn_map_loader (
   logic on_the_way_full;
 
   always_ff @(posedge clk) begin
+    loading <= {held1.used && !(held1.resident && group != 7'd0), held0.used && !(held0.resident && group != 7'd0)};
+    last_row <= y == layer.output_height - 1'b1;
+    last_image <= image == layer.images - 1'b1;
+    last_group <= group == layer.output_groups - 1'b1;
     skips <= in_map && next_row < signed'(first[s]);
     wants <= in_map && next_row < signed'(last[s]);
     room <= 12'(number[s] - needed[s]) < {3'd0, held.slots} || signed'(12'(number[s] - needed[s])) < 0;
@@ -99,6 +106,7 @@ module snn_map_loader (
         end
         IMAGE: begin
           y <= '0;
+          rows_done <= 1'b0;
           row <= '0;
           row_offset <= image_offset;
           first <= {18'(signed'(held1.first_dy)), 18'(signed'(held0.first_dy))};
@@ -124,7 +132,8 @@ module snn_map_loader (
             y <= y + 1'b1;
             first <= {first[1] + {9'd0, held1.stride_y}, first[0] + {9'd0, held0.stride_y}};
             last <= {last[1] + {9'd0, held1.stride_y}, last[0] + {9'd0, held0.stride_y}};
-            state <= y == layer.output_height - 1'b1 ? SKIP_REST : PREPARE;
+            rows_done <= last_row;
+            state <= last_row ? SKIP_REST : PREPARE;
           end
         end
         BLOCKS: begin
@@ -151,7 +160,7 @@ module snn_map_loader (
             slot[s] <= slot[s] + 1'b1;
             slot_address[s] <= slot_address[s] + 14'(held.slot_words);
           end
-          state <= y == layer.output_height ? SKIP_REST : PREPARE;
+          state <= rows_done ? SKIP_REST : PREPARE;
         end
         default: begin  // SKIP_REST: rows below the last reach keep their numbers and slots
           if (loads && in_map) state <= ADVANCE;
@@ -161,11 +170,11 @@ module snn_map_loader (
               image_offset <= {image_offset[1] + {10'd0, layer.source1.image_bytes},
                                image_offset[0] + {10'd0, layer.source0.image_bytes}};
               image <= image + 1'b1;
-              if (image == layer.images - 1'b1) begin
+              if (last_image) begin
                 group <= group + 1'b1;
                 if (held0.one_block) group_offset[0] <= group_offset[0] + {10'd0, layer.source0.block_bytes};
                 if (held1.one_block) group_offset[1] <= group_offset[1] + {10'd0, layer.source1.block_bytes};
-                state <= group == layer.output_groups - 1'b1 ? IDLE : GROUP;
+                state <= last_group ? IDLE : GROUP;
               end else state <= IMAGE;
             end
           end

@@ -1,0 +1,155 @@
+// The spikes of one bank's channels, taken out two channels at a time, lowest first; two pairs of words wait behind.
+//
+// Channel r + 4 * w stands for channel (bank + 8 r) of word w. `first_*` and `second_*` say in this cycle which rows to
+// read; `second_taken` bars the second port for this cycle. Where one channel is left in hand, the second port reads the
+// lowest channel of the pair that waits first. A pair of words comes in with `enter`, which may only be given
+// where all banks `accept`; what has no spikes for this bank is not kept. `finishes`: nothing is left after this cycle.
+module snn_pop_bank (
+    input  logic       clk,
+    input  logic       reset,
+    input  logic       second_taken,
+    input  logic       enter,
+    input  logic [7:0] earlier,
+    input  logic [7:0] later,
+    input  logic [7:0] block,
+    output logic       accept,
+    output logic       finishes,
+    output logic       empty,
+    output logic       first_read,
+    output logic [9:0] first_row,
+    output logic [1:0] first_planes,  // which planes spike: later, earlier
+    output logic       second_read,
+    output logic [9:0] second_row,
+    output logic [1:0] second_planes
+);
+
+  // The pair in hand: its spikes as they came, the channels that are left, and how many these are, as flags, because
+  // everything else waits for them.
+  logic [7:0] earlier_in_hand, later_in_hand, left, block_in_hand;
+  logic some_left, two_left, three_left;  // at least so many
+  // The pairs behind: earlier, later, block; 0 goes next.
+  logic [23:0] waiting0, waiting1;
+  logic some_wait, two_wait;          // at least so many
+  logic [3:1] number0, number1;       // of their channels: at least four, three, two
+
+  /* verilator lint_off UNUSEDSIGNAL */  // the lowest of all channels is what the others are not
+  function automatic logic [7:0] lowest(input logic [7:0] channels);
+    for (int i = 0; i < 8; i++) lowest[i] = channels[i] && (channels & 8'((1 << i) - 1)) == 8'd0;
+  endfunction
+
+  function automatic logic [2:0] place_of(input logic [7:0] one);
+    place_of = {one[7:4] != 4'd0, one[3] | one[2] | one[7] | one[6], one[3] | one[1] | one[7] | one[5]};
+  endfunction
+  /* verilator lint_on UNUSEDSIGNAL */
+
+  // Of four channels: at least four, three, two, one.
+  function automatic logic [3:0] at_least_of_four(input logic [3:0] c);
+    at_least_of_four[0] = |c;
+    at_least_of_four[1] = (c[0] & c[1]) | (c[2] & c[3]) | ((c[0] | c[1]) & (c[2] | c[3]));
+    at_least_of_four[2] = (c[0] & c[1] & (c[2] | c[3])) | (c[2] & c[3] & (c[0] | c[1]));
+    at_least_of_four[3] = &c;
+  endfunction
+
+  // Of a number of channels: at least five, four, three, two, one.
+  function automatic logic [4:0] at_least(input logic [7:0] channels);
+    logic [3:0] low, high;
+    low = at_least_of_four(channels[3:0]);
+    high = at_least_of_four(channels[7:4]);
+    at_least[0] = low[0] | high[0];
+    at_least[1] = low[1] | high[1] | (low[0] & high[0]);
+    at_least[2] = low[2] | high[2] | (low[1] & high[0]) | (low[0] & high[1]);
+    at_least[3] = low[3] | high[3] | (low[2] & high[0]) | (low[1] & high[1]) | (low[0] & high[2]);
+    at_least[4] = (low[3] & high[0]) | (low[2] & high[1]) | (low[1] & high[2]) | (low[0] & high[3]);
+  endfunction
+
+  wire [7:0] waiting0_left = waiting0[23:16] | waiting0[15:8];
+  wire [7:0] waiting1_left = waiting1[23:16] | waiting1[15:8];
+  wire [7:0] coming_left = earlier | later;
+  wire [23:0] coming = {earlier, later, block};
+
+  wire [7:0] first = lowest(left);
+  wire [7:0] rest = left & ~first;
+  wire [7:0] second = lowest(rest);
+  wire [7:0] first_waiting = lowest(waiting0_left);
+
+  // What becomes of the pair in hand and of the first that waits.
+  wire borrows = some_wait && !two_left && !second_taken;  // the second port reads for the pair that waits first
+  wire through = second_taken ? !two_left : !three_left;   // with the pair in hand
+  wire moves_two = borrows && !number0[1];                 // and with the one behind
+  wire leaves0 = through && some_wait;
+  wire some_wait_after = moves_two ? two_wait : some_wait;  // seen from the hand
+  wire direct = through && !some_wait_after;                // what comes goes into the hand
+  wire waits = enter && coming_left != 8'd0 && !direct;
+
+  assign accept = coming_left == 8'd0 || !two_wait;
+  assign finishes = direct;
+  assign empty = !some_left && !some_wait;
+
+  // The rows to read.
+  wire [2:0] first_place = place_of(first);
+  wire [2:0] second_place = two_left ? place_of(second) : place_of(first_waiting);
+  wire [7:0] second_block = two_left ? block_in_hand : waiting0[7:0];
+  wire [7:0] second_earlier = two_left ? earlier_in_hand : waiting0[23:16];
+  wire [7:0] second_later = two_left ? later_in_hand : waiting0[15:8];
+
+  assign first_read = some_left;
+  assign second_read = (two_left || some_wait) && !second_taken;
+  assign first_row = {block_in_hand + 8'(first_place[2]), first_place[1:0]};
+  assign second_row = {second_block + 8'(second_place[2]), second_place[1:0]};
+  assign first_planes = {later_in_hand[first_place], earlier_in_hand[first_place]};
+  assign second_planes = {second_later[second_place], second_earlier[second_place]};
+
+  // What is in hand next.
+  wire [4:0] number_left = at_least(left);
+  wire [4:0] number_coming = at_least(coming_left);
+  logic [23:0] hand_next;
+  logic [7:0] left_next;
+  logic [2:0] number_next;
+
+  always_comb begin
+    if (direct) hand_next = coming;
+    else if (moves_two) hand_next = waiting1;
+    else hand_next = waiting0;
+
+    if (!through) begin
+      left_next = second_taken ? rest : rest & ~second;
+      number_next = second_taken ? number_left[3:1] : number_left[4:2];
+    end else if (direct) begin
+      left_next = enter ? coming_left : 8'd0;
+      number_next = enter ? number_coming[2:0] : 3'd0;
+    end else if (moves_two) begin
+      left_next = waiting1_left;
+      number_next = {number1[2:1], 1'b1};
+    end else begin
+      left_next = borrows ? waiting0_left & ~first_waiting : waiting0_left;
+      number_next = borrows ? number0 : {number0[2:1], 1'b1};
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (reset) begin
+      left <= '0;
+      {three_left, two_left, some_left} <= '0;
+      {two_wait, some_wait} <= '0;
+    end else begin
+      left <= left_next;
+      {three_left, two_left, some_left} <= number_next;
+      case ({leaves0, moves_two})
+        2'b00: {two_wait, some_wait} <= {two_wait || (waits && some_wait), some_wait || waits};
+        2'b10: {two_wait, some_wait} <= {two_wait && waits, two_wait || waits};
+        default: {two_wait, some_wait} <= {1'b0, two_wait && waits};
+      endcase
+      assert (!(waits && two_wait && !leaves0));  // otherwise: a pair of words was lost
+    end
+    if (through) {earlier_in_hand, later_in_hand, block_in_hand} <= hand_next;
+    if (leaves0 || !some_wait) begin
+      waiting0 <= two_wait && !moves_two ? waiting1 : coming;
+      number0 <= two_wait && !moves_two ? number1 : number_coming[3:1];
+    end
+    if (!two_wait || leaves0) begin
+      waiting1 <= coming;
+      number1 <= number_coming[3:1];
+    end
+  end
+
+endmodule

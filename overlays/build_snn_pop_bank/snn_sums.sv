@@ -1,0 +1,130 @@
+// The pipeline behind the popper: rows from the weight memory, 32 lanes, and sums that are handed to the neurons.
+//
+// Reads given to the weight banks in one cycle, with `pass_end`, come back three cycles later as `first` and `second`.
+// Sums lie in `earlier_sum` and `later_sum` from the cycle of `handed` on, until the next hand-over; `handed_group_end` says
+// that it was the group's last. `sums_done` is a pulse with it. `spikes_popped` counts spikes that met a row, or those
+// of the identity shortcut (`spikes_are_shortcut`), in the cycle of `spikes_valid`.
+module snn_sums (
+    input  logic                         clk,
+    input  logic                         reset,
+    input  logic [3:0]                   fraction_bits,
+    input  logic                         binary,
+    input  logic                         pairs,
+    input  logic [7:0]                   first_read,
+    input  logic [7:0][1:0]              first_planes,
+    input  logic [7:0]                   second_read,
+    input  logic [7:0][1:0]              second_planes,
+    input  snn_compute_pkg::pass_end_t   pass_end,
+    input  logic [7:0][255:0]            first,
+    input  logic [7:0][255:0]            second,
+    input  logic [31:0][31:0]            shortcut,
+    output logic                         handed,
+    output logic                         handed_group_end,
+    output logic                         sums_done,
+    output logic [31:0][31:0]            earlier_sum,
+    output logic [31:0][31:0]            later_sum,
+    output logic                         spikes_valid,
+    output logic                         spikes_are_shortcut,
+    output logic [6:0]                   spikes_popped
+);
+
+  localparam int STAGES = 9;  // until the totals hold what was popped: 3 of the memory, 6 of the lanes
+
+  // Bit k: there is something at stage k; `rows` says that it is rows, the others that it is the end of a pass.
+  logic [STAGES-1:0] ends, hands, group_ends;
+  logic [STAGES-2:0] rows;
+  logic [2:0][7:0][1:0] first_at, second_at;  // planes, gated by whether there is a read
+  logic [4:0][63:0] shortcut_at;
+  logic [4:0] shortcut_valid_at;
+  logic fresh, fresh_hand_over;  // the totals have just been closed
+  wire [7:4] moves = rows[7:4] | ends[7:4];
+
+  always_ff @(posedge clk) begin
+    if (reset) begin
+      rows <= '0;
+      ends <= '0;
+    end else begin
+      rows <= {rows[STAGES-3:0], first_read != 8'd0};
+      ends <= {ends[STAGES-2:0], pass_end.valid};
+    end
+    hands <= {hands[STAGES-2:0], pass_end.hand_over};
+    group_ends <= {group_ends[STAGES-2:0], pass_end.group_end};
+    for (int bank = 0; bank < 8; bank++) begin
+      first_at[0][bank] <= first_read[bank] ? first_planes[bank] : 2'b00;
+      second_at[0][bank] <= second_read[bank] ? second_planes[bank] : 2'b00;
+    end
+    for (int i = 1; i < 3; i++) begin
+      if (rows[i-1]) begin
+        first_at[i] <= first_at[i-1];
+        second_at[i] <= second_at[i-1];
+      end
+    end
+    shortcut_valid_at <= {shortcut_valid_at[3:0], pass_end.valid && pass_end.shortcut_valid};
+    if (pass_end.valid) shortcut_at[0] <= pass_end.shortcut;
+    for (int i = 1; i < 5; i++) begin
+      if (ends[i-1]) shortcut_at[i] <= shortcut_at[i-1];
+    end
+  end
+
+  // Ten cycles from the popper: the sums are handed over.
+  for (genvar lane = 0; lane < 32; lane++) begin : lanes
+    logic [63:0] first_weight, second_weight;  // a byte for each bank
+    logic [31:0] total, later_total;
+
+    always_comb begin
+      for (int bank = 0; bank < 8; bank++) begin
+        first_weight[8*bank+:8] = first[bank][8*lane+:8];
+        second_weight[8*bank+:8] = second[bank][8*lane+:8];
+      end
+    end
+
+    snn_lane sums (
+        .clk,
+        .move({moves[7:4], rows[3:2]}),
+        .has_rows(rows[4]),
+        .first(first_weight),
+        .second(second_weight),
+        .first_planes(first_at[2]),
+        .second_planes(second_at[2]),
+        .earlier_shortcut(shortcut_valid_at[4] && shortcut_at[4][lane]),
+        .later_shortcut(shortcut_valid_at[4] && shortcut_at[4][lane+32]),
+        .shortcut(shortcut[lane]),
+        .fraction_bits,
+        .binary,
+        .pairs,
+        .clears(fresh && fresh_hand_over),
+        .quadruples(fresh && !fresh_hand_over && binary),
+        .total,
+        .later_total
+    );
+
+    always_ff @(posedge clk) begin
+      if (ends[8] && hands[8]) begin
+        earlier_sum[lane] <= total;
+        later_sum[lane] <= later_total;
+      end
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (reset) begin
+      fresh <= 1'b1;
+      fresh_hand_over <= 1'b1;
+    end else if (moves[7]) begin
+      fresh <= ends[7];
+      if (ends[7]) fresh_hand_over <= hands[7];
+    end
+    handed <= !reset && ends[8] && hands[8];
+    if (ends[8] && hands[8]) handed_group_end <= group_ends[8];
+  end
+
+  assign sums_done = handed && handed_group_end;
+
+  always_ff @(posedge clk) begin
+    spikes_valid <= rows[0] || ends[0];
+    spikes_are_shortcut <= !rows[0];
+    if (rows[0]) spikes_popped <= 7'($countones({first_at[0], second_at[0]}));
+    else if (ends[0]) spikes_popped <= shortcut_valid_at[0] ? 7'($countones(shortcut_at[0])) : 7'd0;
+  end
+
+endmodule
