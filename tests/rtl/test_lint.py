@@ -16,7 +16,7 @@ from tests.overlay.verilated import find_verilator, missing_tools
 def test_there_are_no_warnings() -> None:
     verilator = find_verilator()
     assert verilator is not None
-    # The top around the core names PS7 and BUFG, which are cells of the device: without models there is nothing to lint.
+    # The top around the core names cells of the device, PS7 and BUFG, of which there are no models here.
     files = [path for path in rtl_files() if path.name != "snn_overlay.sv"]
     done = subprocess.run(
         [verilator, "--lint-only", "-Wall", "-Wno-MULTITOP", "--top-module", CORE, *files],
