@@ -27,6 +27,11 @@ def test_speed_is_that_of_the_file(name: str, firing: str) -> None:
     assert simulated_speed(Network.from_onnx(shipped_models()[name], timesteps=4)) is None
 
 
+def test_all_shipped_models_are_in_the_records() -> None:
+    measured = json.loads((record_folder() / "accuracy.json").read_text("utf-8"))["models"]
+    assert set(measured) == set(RTL["models"]) == set(shipped_models())
+
+
 def test_figures_belong_to_the_very_file(shipped_model: Path, model_file: Path, tmp_path: Path) -> None:
     network = Network.from_onnx(shipped_model)
     found = measured_accuracy(network)
