@@ -2,6 +2,7 @@
 # make test   run all tests
 # make lint   check style and types
 # make test-board   run the board's tests over the real pynq, in environments of their own
+# make notebooks  run all notebooks and keep what they print (accuracy on a sample: PYNQ_SNN_CIFAR10=FOLDER)
 # make board-wheel  build the package for the board's processor, with a cross compiler
 # The first call sets up .venv; later calls start at once.
 
@@ -20,7 +21,7 @@ PYTHON_FOR_PYNQ_3.1.2 := $(call first_that_runs,python3.11 $(wildcard $(HOME)/.p
 PYTHON_FOR_PYNQ_3.0.1 := $(call first_that_runs,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python))
 PYNQ_VERSIONS := $(foreach version,3.1.2 3.0.1,$(if $(PYTHON_FOR_PYNQ_$(version)),$(version)))
 
-.PHONY: run test test-board board-wheel lint clean
+.PHONY: run test test-board notebooks board-wheel lint clean
 
 run: $(VENV)/installed
 	$(BIN)/pynq-snn run $(PICTURE)
@@ -36,6 +37,9 @@ endif
 .PRECIOUS: .venv-board-%/installed
 test-board-%: .venv-board-%/installed
 	.venv-board-$*/bin/python -m pytest $(PYTEST_OPTIONS) tests/board
+
+notebooks: $(VENV)/installed-for-tests
+	$(BIN)/python -m tests.keep_notebooks
 
 # The C++ library goes in too: an image may have an older one than this machine's.
 BOARD_CXX ?= arm-linux-gnueabihf-g++

@@ -30,7 +30,7 @@ DATA_FILES = {
     "overlays/sim": ("*.cpp", "*.hpp"),
     "notebooks": ("*.ipynb",),
     "examples": ("*.png",),
-    "benchmarks": ("accuracy.json",),
+    "benchmarks": ("accuracy.json", "rtl.json"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Writes what accuracy.json and its companions say into the pages that people read.
+"""Writes what accuracy.json, rtl.json and their companions say into the pages that people read.
 
     python -m benchmarks.accuracy_page
 
@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import FOLDER
+from pynq_snn.bench import SIMULATED
+from pynq_snn.peers import peers
+from pynq_snn.records import speed_of
 
 ROOT = FOLDER.parent
 TITLES = {"resnet18": "ResNet-18", "vgg11": "VGG-11"}
 ORDERS = ("deferred", "stepwise")
+SPEED_HEADER = ["cycles", "latency", "pictures per second", "in batches"]
+PAPER, PAPER_LINK = "Nimbekar", "https://arxiv.org/abs/2410.16298"
 Figures = dict[str, Any]
 
 
@@ -38,14 +43,19 @@ def load(name: str) -> Figures:
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield every page with figures, and its text as it should be."""
-    figures = load("accuracy.json")
+    figures, speeds = load("accuracy.json"), load("rtl.json")
     overview, anchor = overview_table(figures), anchor_tables(load("anchor.json"), figures)
-    yield filled(ROOT / "README.md", overview=overview)
+    yield filled(ROOT / "README.md", results=results_table(figures, speeds))
     curves = "\n\n".join(curve_section(name, model) for name, model in models_of(figures) if "curve" in model)
     ties = "\n".join(disagreement_line(name, model) for name, model in models_of(figures))
     yield filled(ROOT / "docs" / "accuracy.md", overview=overview, curves=curves, anchor=anchor, disagreements=ties)
     for name, model in models_of(figures):
-        yield filled(ROOT / "models" / f"{name}.md", accuracy=model_table(model), rates=rates_table(model))
+        yield filled(
+            ROOT / "models" / f"{name}.md",
+            accuracy=model_table(model),
+            speed=speed_table(name, speeds),
+            rates=rates_table(model),
+        )
 
 
 def models_of(figures: Figures) -> Iterator[tuple[str, Figures]]:
@@ -109,6 +119,65 @@ def overview_table(figures: Figures) -> str:
         for cells in rows_of(model)
     ]
     return table(header, rows)
+
+
+def results_table(figures: Figures, speeds: Figures) -> str:
+    """Return accuracy and speed of all models beside the paper's, and what kind of figures they are."""
+    header = ["8 bits, CIFAR-10", "accuracy", "additions per picture", *SPEED_HEADER, "the speed is"]
+    rows = []
+    for name, model in models_of(figures):
+        for title, accuracy, additions, share in rows_of(model):
+            order = next((order for order in ORDERS if title.endswith(order)), None)
+            speed = speed_cells(name, order, speeds)
+            rows.append([f"{TITLES[name]}, {title}", accuracy, f"{additions} ({share})" if share else "", *speed])
+    for peer in peers():
+        if peer.name.startswith(PAPER) and peer.latency_s is not None:
+            time = [f"{1e3 * peer.latency_s:.1f} ms", f"{1 / peer.latency_s:.1f}"]
+            kind = f"the least that follows from its published {peer.peak_gops:g} GOPS"
+            rows.append([f"{peer.name} ([paper]({PAPER_LINK})), T = 8", "", "", "", *time, "", kind])
+    counts = " and ".join(f"{model['pictures']:,} ({TITLES[name]})" for name, model in models_of(figures))
+    accuracies = f"Accuracy and additions: measured, on {counts} test pictures; equal on every device, bit for bit."
+    return f"{table(header, rows)}\n\n{accuracies} {speed_note(speeds)}"
+
+
+def speed_cells(name: str, order: str | None, speeds: Figures) -> list[str]:
+    """Return cycles, latency, pictures per second, the same in batches, and what kind of figures these are."""
+    if order is None or order not in speeds.get("models", {}).get(name, {}):
+        return [""] * 5
+    speed = speed_of(speeds, speeds["models"][name][order])
+    rates = (speed.pictures_per_second, speed.batch_pictures_per_second)
+    return [
+        f"{speed.cycles:,.0f}",
+        f"{1e3 * speed.latency_s:.2f} ms",
+        *(f"{rate:.0f}" if rate >= 100 else f"{rate:.1f}" for rate in rates),
+        SIMULATED,
+    ]
+
+
+def batch_of(speeds: Figures) -> int:
+    """Return how many pictures the batches had."""
+    (batch,) = {model[order]["batch"] for model in speeds["models"].values() for order in ORDERS if order in model}
+    return int(batch)
+
+
+def speed_note(speeds: Figures) -> str:
+    """Return in which circumstances the RTL took what it took."""
+    if not speeds:
+        return ""
+    memory = speeds["memory"]
+    return (
+        f"Speed: cycles of the RTL, clock by clock, at {speeds['clock_mhz']:g} MHz and with a memory of "
+        f"{memory['bandwidth'] / 1e9:g} GB/s; mean of {speeds['pictures']} test pictures one at a time, and of a batch "
+        f"of {batch_of(speeds)} "
+        "([benchmarks/rtl.json](benchmarks/rtl.json))."
+    )
+
+
+def speed_table(name: str, speeds: Figures) -> str:
+    """Return the speed of one model in both firing orders."""
+    rows = [[f"spiking, {order}", *speed_cells(name, order, speeds)] for order in ORDERS]
+    note = speed_note(speeds).replace("(benchmarks/", "(../benchmarks/")
+    return table(["", *SPEED_HEADER, "kind of figure"], rows) + f"\n\n{note}"
 
 
 def model_table(model: Figures) -> str:

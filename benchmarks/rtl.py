@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
-from pynq_snn import Accelerator
+from pynq_snn import Accelerator, Network
 from pynq_snn.accelerator import LayerCounters, RunReport
 from pynq_snn.datasets import load_dataset
 from pynq_snn.devices.rtl import DEFAULT_CLOCK_MHZ, MemoryModel, RtlDevice
-from pynq_snn.models import shipped_models
+from pynq_snn.models import find_model, shipped_models
 from pynq_snn.pictures import fit_picture
 
 BATCH = 8
@@ -48,8 +48,12 @@ def main() -> None:
         core = Accelerator(device, timeout_s=TIMEOUT_S)
         for name in arguments.models:
             figures["models"][name] = {
-                firing: measure(core, kernel, name, firing, arguments.data, arguments.count)
-                for firing in ("deferred", "stepwise")
+                "sha256": results.sha256(find_model(name)),
+                "timesteps": Network.from_onnx(find_model(name)).timesteps,
+                **{
+                    firing: measure(core, kernel, name, firing, arguments.data, arguments.count)
+                    for firing in ("deferred", "stepwise")
+                },
             }
     results.write(arguments.out, f"python -m benchmarks.rtl --data CIFAR10 --count {arguments.count}", figures)
 

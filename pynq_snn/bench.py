@@ -27,6 +27,7 @@ from pynq_snn.network import Layer, Network
 from pynq_snn.peers import counting_rule, peers
 from pynq_snn.power import Meter, PowerTrace
 from pynq_snn.power.model import Work, energy_parts
+from pynq_snn.records import SimulatedSpeed, simulated_speed
 
 # What a figure can be. The first three are also what a device says its cycles are.
 ON_BOARD = "measured on the board"
@@ -120,6 +121,8 @@ class Bench:
         Of the accelerator; of the computer that ran this program; and where the time of a picture goes.
     energy_parts : dict of str to float
         Joules per picture by the model's terms; empty where power was measured or given.
+    recorded_rtl : SimulatedSpeed or None
+        What the RTL took for this model file on test pictures, as recorded with the package.
     """
 
     setting: dict[str, Any]
@@ -131,6 +134,7 @@ class Bench:
     power_trace: PowerTrace | None = None
     power_window: tuple[float, float] | None = None
     baseline_w: float | None = None
+    recorded_rtl: SimulatedSpeed | None = None
 
     def figure(self, name: str) -> Figure:
         """Return a figure by name."""
@@ -146,6 +150,7 @@ class Bench:
             "layers": [asdict(layer) for layer in self.layers],
             "energy_parts_j": self.energy_parts,
             "baseline_w": self.baseline_w,
+            "recorded_rtl": None if self.recorded_rtl is None else asdict(self.recorded_rtl),
             "peers": [asdict(peer) for peer in peers()],
             "counting_rule": counting_rule(),
         }
@@ -438,6 +443,7 @@ class _Evaluation:
             power_trace=self.measured.trace,
             power_window=self.measured.window if self.measured.trace is not None else None,
             baseline_w=self.measured.baseline_w,
+            recorded_rtl=simulated_speed(self.network),
         )
 
     def _setting(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pynq_snn.bench import BUS_BYTES_PER_CYCLE, ESTIMATE, Bench, Figure
+from pynq_snn.bench import BUS_BYTES_PER_CYCLE, ESTIMATE, SIMULATED, Bench, Figure
 from pynq_snn.errors import PynqSnnError
 from pynq_snn.peers import counting_rule, peers
 
@@ -139,6 +139,12 @@ def peer_rows(bench: Bench, accuracy: str = "-") -> list[tuple[str, ...]]:
     setting = bench.setting
     rows.append((f"this: {setting['model']}, T = {setting['timesteps']}", setting["device"], accuracy, *own,
                  f"time: {tag(latency)}; energy: {tag(energy)}"))  # fmt: skip
+    if bench.recorded_rtl is not None:
+        speed = bench.recorded_rtl
+        latency = Figure("", speed.latency_s, "s", SIMULATED)
+        rows.append((f"its RTL, {setting['model']}, T = {setting['timesteps']}", "rtl", accuracy, number(latency), "-",
+                     "-", "-", f"time: {SIMULATED}, {speed.clock_mhz:g} MHz, recorded (mean of {speed.pictures} "
+                     "test pictures, one at a time)"))  # fmt: skip
     for peer in peers():
         accuracy = "-" if peer.accuracy_percent is None else f"{peer.accuracy_percent:g}%"
         values = (("s", peer.latency_s), ("W", peer.power_w), ("J", peer.energy_j), ("GOPS", peer.peak_gops))
@@ -208,9 +214,13 @@ def _comparison(bench: Bench) -> Plot:
         is_measured=latency.tag.startswith("measured") and energy.tag.startswith("measured"),
         is_own=True,
     )
+    own_lines = [own]
+    if bench.recorded_rtl is not None:
+        name = f"its RTL, {bench.setting['model']} (recorded)"
+        own_lines.append(plots.Contender(name, bench.recorded_rtl.latency_s, None, is_measured=False, is_own=True))
     on_this_board = [peer for peer in peers() if peer.device.startswith("PYNQ")]
     others = [plots.Contender(peer.name, peer.latency_s, peer.energy_j, peer.is_measured) for peer in on_this_board]
-    return plots.comparison([own, *others])
+    return plots.comparison([*own_lines, *others])
 
 
 def _gantt(bench: Bench) -> Plot:

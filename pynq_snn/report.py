@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import io
-import json
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -18,6 +16,7 @@ from pynq_snn.bench_output import TITLES, bench_plots, headline, layer_rows, num
 from pynq_snn.errors import PynqSnnError
 from pynq_snn.network import Network
 from pynq_snn.peers import counting_rule
+from pynq_snn.records import measured_accuracy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
@@ -29,21 +28,6 @@ MOST_RASTERS = 6  # layers in the raster
 NEURONS = 4
 TOP = 5
 MOST_LABELS = 20
-
-
-def measured_accuracy(network: Network) -> dict[str, Any] | None:
-    """Return what the package's own measurement of accuracy says about this very model file; None if nothing."""
-    installed = PACKAGE / "data" / "benchmarks"
-    path = (installed if installed.is_dir() else PACKAGE.parent / "benchmarks") / "accuracy.json"
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        digest = hashlib.sha256(Path(network.path).read_bytes()).hexdigest()
-    except (OSError, ValueError):
-        return None
-    for entry in content["models"].values():
-        if entry["sha256"] == digest:
-            return {**entry, "data": content["data"]}
-    return None
 
 
 def build_report(network: Network, bench: Bench, trace: Trace) -> str:

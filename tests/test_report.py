@@ -112,16 +112,6 @@ def test_networks_of_events_have_a_page() -> None:
     assert "data:image/png" not in page_of(integrate(from_events()))
 
 
-def test_accuracy_belongs_to_the_very_file(shipped_model: Path, model_file: Path, tmp_path: Path) -> None:
-    network = Network.from_onnx(shipped_model)
-    found = report.measured_accuracy(network)
-    assert found is not None and found["pictures"] > 0
-    changed = tmp_path / shipped_model.name
-    changed.write_bytes(shipped_model.read_bytes() + b"\0")
-    assert report.measured_accuracy(replace(network, path=str(changed))) is None
-    assert report.measured_accuracy(Network.from_onnx(model_file)) is None
-
-
 def test_command_writes_a_page(model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "page.html"
     arguments = ["report", str(model_file), "--device", "reference", "--seconds", "0.01", "-o", str(output)]

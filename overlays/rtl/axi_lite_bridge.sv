@@ -82,8 +82,9 @@ module axi_lite_bridge #(
 
   // ---- reads
 
-  typedef enum logic [1:0] {
+  typedef enum logic [2:0] {
     READ_IDLE,
+    READ_LOOK,  // whether the address is in the window
     READ_ASK,
     READ_WAIT,
     READ_ANSWER
@@ -92,12 +93,13 @@ module axi_lite_bridge #(
   logic [31:0] read_address;
   logic [ 3:0] read_length, read_left;
   logic [ 1:0] read_size, read_burst;
+  logic read_inside;
 
   assign gp_arready = read_state == READ_IDLE;
   assign gp_rvalid = read_state == READ_ANSWER;
   assign gp_rlast = read_left == 4'd0;
   assign lite_araddr = {read_address[ADDRESS_BITS-1:2], 2'b00};
-  assign lite_arvalid = read_state == READ_ASK && in_window(read_address);
+  assign lite_arvalid = read_state == READ_ASK && read_inside;
   assign lite_rready = read_state == READ_WAIT;
 
   always_ff @(posedge clk) begin
@@ -111,12 +113,16 @@ module axi_lite_bridge #(
           read_size <= gp_arsize;
           read_burst <= gp_arburst;
           gp_rid <= gp_arid;
-          if (gp_arvalid) read_state <= READ_ASK;
+          if (gp_arvalid) read_state <= READ_LOOK;
+        end
+        READ_LOOK: begin
+          read_inside <= in_window(read_address);
+          read_state <= READ_ASK;
         end
         READ_ASK: begin
           gp_rdata <= 32'd0;
           gp_rresp <= RESPONSE_DECODE_ERROR;
-          if (!in_window(read_address)) read_state <= READ_ANSWER;
+          if (!read_inside) read_state <= READ_ANSWER;
           else if (lite_arready) read_state <= READ_WAIT;
         end
         READ_WAIT: begin
@@ -124,11 +130,11 @@ module axi_lite_bridge #(
           gp_rresp <= lite_rresp;
           if (lite_rvalid) read_state <= READ_ANSWER;
         end
-        READ_ANSWER:
+        default:
         if (gp_rready) begin
           read_left <= read_left - 4'd1;
           read_address <= next_address(read_address, read_length, read_size, read_burst);
-          read_state <= gp_rlast ? READ_IDLE : READ_ASK;
+          read_state <= gp_rlast ? READ_IDLE : READ_LOOK;
         end
       endcase
   end
@@ -137,6 +143,7 @@ module axi_lite_bridge #(
 
   typedef enum logic [2:0] {
     WRITE_IDLE,
+    WRITE_LOOK,  // likewise
     WRITE_DATA,
     WRITE_TELL,
     WRITE_WAIT,
@@ -146,7 +153,7 @@ module axi_lite_bridge #(
   logic [31:0] write_address;
   logic [ 3:0] write_length, write_left;
   logic [ 1:0] write_size, write_burst;
-  logic address_told, data_told;
+  logic address_told, data_told, write_inside;
 
   assign gp_awready = write_state == WRITE_IDLE;
   assign gp_wready = write_state == WRITE_DATA;
@@ -159,7 +166,7 @@ module axi_lite_bridge #(
   // One bad beat makes a bad burst; the gravest of the codes is the largest.
   wire [1:0] beat_response = write_state == WRITE_WAIT ? lite_bresp : RESPONSE_DECODE_ERROR;
   wire beat_ends = write_state == WRITE_WAIT ? lite_bvalid
-                                             : write_state == WRITE_DATA && gp_wvalid && !in_window(write_address);
+                                             : write_state == WRITE_DATA && gp_wvalid && !write_inside;
 
   always_ff @(posedge clk) begin
     if (!resetn) write_state <= WRITE_IDLE;
@@ -173,14 +180,18 @@ module axi_lite_bridge #(
           write_burst <= gp_awburst;
           gp_bid <= gp_awid;
           gp_bresp <= RESPONSE_OKAY;
-          if (gp_awvalid) write_state <= WRITE_DATA;
+          if (gp_awvalid) write_state <= WRITE_LOOK;
+        end
+        WRITE_LOOK: begin
+          write_inside <= in_window(write_address);
+          write_state <= WRITE_DATA;
         end
         WRITE_DATA: begin
           lite_wdata <= gp_wdata;
           lite_wstrb <= gp_wstrb;
           address_told <= 1'b0;
           data_told <= 1'b0;
-          if (gp_wvalid && in_window(write_address)) write_state <= WRITE_TELL;
+          if (gp_wvalid && write_inside) write_state <= WRITE_TELL;
         end
         WRITE_TELL: begin
           if (lite_awready) address_told <= 1'b1;
@@ -194,7 +205,7 @@ module axi_lite_bridge #(
         if (beat_response > gp_bresp) gp_bresp <= beat_response;
         write_left <= write_left - 4'd1;
         write_address <= next_address(write_address, write_length, write_size, write_burst);
-        write_state <= write_left == 4'd0 ? WRITE_ANSWER : WRITE_DATA;
+        write_state <= write_left == 4'd0 ? WRITE_ANSWER : WRITE_LOOK;
       end
     end
   end

@@ -24,16 +24,14 @@ module snn_burst_cutter #(
   logic [15:0] index;
 
   logic [4:0] to_boundary;
-  logic [4:0] beats;
-  logic [4:0] last_beat;
+  logic [3:0] last_beat;
   logic skip;  // the chunk belongs to the other port
   logic steps;
   logic finishes;
 
   assign to_boundary = 5'd16 - {1'b0, address[3:0]};
   assign finishes = left <= {11'd0, to_boundary};
-  assign beats = finishes ? left[4:0] : to_boundary;
-  assign last_beat = beats - 5'd1;
+  assign last_beat = finishes ? left[3:0] - 4'd1 : ~address[3:0];
   assign skip = ALTERNATE && address[4] != parity;
   assign steps = busy && (skip || !burst_valid || burst_ready);
   assign request_ready = !busy;
@@ -43,14 +41,14 @@ module snn_burst_cutter #(
       address <= request.address;
       left    <= request.words;
       index   <= request.destination;
-    end else if (steps) begin
-      address <= address + {24'd0, beats};
-      left    <= left - {11'd0, beats};
-      index   <= index + {11'd0, beats};
+    end else if (steps) begin  // to the next chunk; after the last one nobody looks
+      address <= {address[28:4] + 25'd1, 4'd0};
+      left    <= left - {11'd0, to_boundary};
+      index   <= index + {11'd0, to_boundary};
     end
     if (!burst_valid || burst_ready) begin
       burst.address   <= address;
-      burst.last_beat <= last_beat[3:0];
+      burst.last_beat <= last_beat;
       burst.index     <= index;
       burst_is_last   <= finishes;
     end
@@ -66,9 +64,6 @@ module snn_burst_cutter #(
       if (!burst_valid || burst_ready) burst_valid <= busy && !skip;
     end
   end
-
-  logic unused;
-  assign unused = last_beat[4];
 
 `ifndef SYNTHESIS
   always_ff @(posedge clk) begin

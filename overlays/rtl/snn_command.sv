@@ -1,8 +1,8 @@
 // The command unit: reads and checks the program, and hands its layers to snn_compute, one layer ahead.
 //
-// A sequencer that executes snn_command_listing. While a layer computes, the next one is read and checked; an error found
-// there is reported when the layer before has ended and its counters are written (`settled`). `finished` stays high from
-// the end of the program on, with `outcome`.
+// A sequencer that executes snn_command_listing, three cycles a row: a row is looked up while the one before is executed.
+// While a layer computes, the next one is read and checked; an error found there is reported when the layer before has
+// ended and its counters are written (`settled`). `finished` stays high from the end of the program on, with `outcome`.
 module snn_command (
     input logic clk,
     input logic reset,
@@ -38,7 +38,6 @@ module snn_command (
 
   typedef enum logic [3:0] {
     STOPPED,
-    FETCH,
     ADDRESS,
     MEMORY,
     OPERAND,
@@ -61,7 +60,8 @@ module snn_command (
   state_t state;
   logic [7:0] place;
   logic [7:0] layer_start;
-  snn_memory_pkg::instruction_t listed;
+  snn_memory_pkg::instruction_t listed;  // the row that is looked up
+  snn_memory_pkg::instruction_t doing;   // and the one in EXECUTE
 
   snn_command_listing listing (
       .clk,
@@ -117,7 +117,7 @@ module snn_command (
       .field(limits_field),
       .value(field_value),
       .store_valid(store_now),
-      .store(listed.operand),
+      .store(doing.operand),
       .store_value(accumulator[41:0]),
       .images(images[10:0]),
       .used0,
@@ -330,10 +330,12 @@ module snn_command (
   logic [28:0] words_to_ask;
   logic [CHUNK_BITS:0] words_to_come;
   logic [CHUNK_BITS:0] chunk;
+  logic chunk_is_full;
   logic [31:0] read_offset;
   logic [1:0] reader;  // READ_*
 
-  assign chunk = words_to_ask[28:CHUNK_BITS] != '0 ? {1'b1, {CHUNK_BITS{1'b0}}} : {1'b0, words_to_ask[CHUNK_BITS-1:0]};
+  assign chunk_is_full = words_to_ask[28:CHUNK_BITS] != '0;
+  assign chunk = chunk_is_full ? {1'b1, {CHUNK_BITS{1'b0}}} : {1'b0, words_to_ask[CHUNK_BITS-1:0]};
   assign request_valid = state == READ;
 
   always_comb begin
@@ -362,9 +364,10 @@ module snn_command (
 
   // --- requirements ---
   logic requirement_broken;
+  logic broken;  // the same of the row before, in MEMORY
 
   always_comb begin
-    case (listed.operation)
+    case (doing.operation)
       snn_memory_pkg::DO_AT_MOST: requirement_broken = accumulator > {16'd0, operand};
       snn_memory_pkg::DO_EQUAL: requirement_broken = accumulator[31:0] != operand;
       snn_memory_pkg::DO_ALIGNED: requirement_broken = (accumulator[5:0] & operand[5:0]) != 6'd0;
@@ -377,15 +380,15 @@ module snn_command (
   always_comb begin
     broken_outcome = '0;
     broken_outcome.layer = layer_index;
-    broken_outcome.place = listed.place;
-    case (listed.error)
+    broken_outcome.place = doing.place;
+    case (doing.error)
       snn_memory_pkg::ELSE_BAD_MAGIC: broken_outcome.code = snn_layout_pkg::ERROR_CODE_BAD_MAGIC[3:0];
       snn_memory_pkg::ELSE_BAD_VERSION: broken_outcome.code = snn_layout_pkg::ERROR_CODE_BAD_VERSION[3:0];
       snn_memory_pkg::ELSE_BAD_SIZE: broken_outcome.code = snn_layout_pkg::ERROR_CODE_BAD_SIZE[3:0];
       snn_memory_pkg::ELSE_BAD_CHECKSUM: broken_outcome.code = snn_layout_pkg::ERROR_CODE_BAD_CHECKSUM[3:0];
       snn_memory_pkg::ELSE_FENCE: begin
         broken_outcome.code = snn_layout_pkg::ERROR_CODE_ADDRESS_FENCE[3:0];
-        case (listed.place[1:0])
+        case (doing.place[1:0])
           2'd0: broken_outcome.place = {4'd0, layer.source0.region};
           2'd1: broken_outcome.place = {4'd0, layer.source1.region};
           default: broken_outcome.place = {4'd0, layer.output_region};
@@ -399,11 +402,11 @@ module snn_command (
   logic [7:0] layer_count;
   logic waited;  // for the pipelines behind the data
 
-  assign store_now = state == EXECUTE && applies && listed.operation == snn_memory_pkg::DO_STORE;
-  assign crc_begin = reset || (state == EXECUTE && listed.operation == snn_memory_pkg::DO_READ &&
-                               listed.operand == snn_memory_pkg::READ_CRC);
-  assign taps_begin = state == EXECUTE && listed.operation == snn_memory_pkg::DO_READ &&
-                      listed.operand == snn_memory_pkg::READ_TAPS;
+  assign store_now = state == EXECUTE && applies && doing.operation == snn_memory_pkg::DO_STORE;
+  assign crc_begin = reset || (state == EXECUTE && doing.operation == snn_memory_pkg::DO_READ &&
+                               doing.operand == snn_memory_pkg::READ_CRC);
+  assign taps_begin = state == EXECUTE && doing.operation == snn_memory_pkg::DO_READ &&
+                      doing.operand == snn_memory_pkg::READ_TAPS;
   assign layer_valid = state == HAND_OVER;
   assign finished = state == ENDED;
 
@@ -424,6 +427,7 @@ module snn_command (
       limits_address  <= '0;
       limits_busy     <= '0;
       judged_valid    <= 1'b0;
+      broken          <= 1'b0;
       words_to_come   <= '0;
       waited          <= 1'b0;
     end else begin
@@ -433,21 +437,25 @@ module snn_command (
       judged_valid   <= limits_busy[1];
 
       case (state)
-        STOPPED: if (start) state <= FETCH;
-        FETCH: state <= ADDRESS;  // the listing's register fills
+        STOPPED: if (start) state <= ADDRESS;
         ADDRESS: state <= MEMORY;
-        MEMORY: state <= OPERAND;
+        MEMORY: begin
+          broken <= 1'b0;
+          if (!broken) outcome <= '0;
+          place <= listed.operation == snn_memory_pkg::DO_NEXT_LAYER ? layer_start : place + 8'd1;
+          state <= broken ? SETTLE : OPERAND;
+        end
         OPERAND: begin
+          doing      <= listed;
           operand    <= listed.operand[6] ? large_value | small_value : field_value;
           rule_holds <= rules[listed.operand[4:0]];
           applies    <= condition_holds;
           state      <= EXECUTE;
         end
         EXECUTE: begin
-          state <= FETCH;
-          place <= place + 8'd1;
+          state <= MEMORY;  // `listed` is the next row already, and this cycle is its ADDRESS
           if (applies) begin
-            case (listed.operation)
+            case (doing.operation)
               snn_memory_pkg::DO_LOAD: accumulator <= {16'd0, operand};
               snn_memory_pkg::DO_ADD: accumulator <= accumulator + {16'd0, operand};
               snn_memory_pkg::DO_MULTIPLY: begin
@@ -457,7 +465,7 @@ module snn_command (
                 state        <= MULTIPLY;
               end
               snn_memory_pkg::DO_STORE: begin
-                case (listed.operand)
+                case (doing.operand)
                   snn_memory_pkg::STORE_READ_BYTES: read_bytes <= accumulator[31:0];
                   snn_memory_pkg::STORE_TAP_BASE: tap_base <= accumulator[31:0];
                   snn_memory_pkg::STORE_DESCRIPTOR: begin
@@ -472,7 +480,7 @@ module snn_command (
               snn_memory_pkg::DO_READ: begin
                 words_to_ask <= read_bytes[31:3];
                 read_offset  <= accumulator[31:0];
-                reader       <= listed.operand[1:0];
+                reader       <= doing.operand[1:0];
                 state        <= READ;
               end
               snn_memory_pkg::DO_LIMITS: begin
@@ -482,20 +490,17 @@ module snn_command (
               snn_memory_pkg::DO_HAND_OVER: state <= HAND_OVER;
               snn_memory_pkg::DO_NEXT_LAYER: begin
                 layer_index <= layer_index + 8'd1;
-                place       <= layer_start;
                 if (layer_index + 8'd1 == layer_count) state <= SETTLE;
               end
               default: begin
-                if (requirement_broken) begin
-                  outcome <= broken_outcome;
-                  state   <= SETTLE;
-                end
+                broken  <= requirement_broken;
+                outcome <= broken_outcome;
               end
             endcase
           end
         end
         MULTIPLY: begin
-          if (multiplier == '0) state <= FETCH;
+          if (multiplier[10:1] == '0) state <= MEMORY;
           if (multiplier[0]) accumulator <= accumulator + multiplicand;
           multiplicand <= {multiplicand[46:0], 1'b0};
           multiplier   <= {1'b0, multiplier[10:1]};
@@ -503,14 +508,16 @@ module snn_command (
         READ:
         if (request_ready) begin
           words_to_come <= chunk;
-          words_to_ask  <= words_to_ask - {{(29 - CHUNK_BITS - 1) {1'b0}}, chunk};
-          read_offset   <= read_offset + {{(29 - CHUNK_BITS - 1) {1'b0}}, chunk, 3'd0};
+          // After a chunk that is not full there is nothing left to ask for.
+          words_to_ask[28:CHUNK_BITS]  <= words_to_ask[28:CHUNK_BITS] - {13'd0, chunk_is_full};
+          if (!chunk_is_full) words_to_ask[CHUNK_BITS-1:0] <= '0;
+          read_offset[31:CHUNK_BITS+3] <= read_offset[31:CHUNK_BITS+3] + 14'd1;
           state         <= ARRIVE;
         end
         ARRIVE:
         if (words_to_come == '0) begin
           waited <= !waited;
-          if (waited) state <= words_to_ask == '0 ? FETCH : READ;
+          if (waited) state <= words_to_ask == '0 ? ADDRESS : READ;
         end
         LIMITS: begin
           if (limits_address != LAST_FIELD) limits_address <= limits_address + 6'd1;
@@ -519,12 +526,12 @@ module snn_command (
             outcome.layer <= layer_index;
             outcome.place <= judged_field;
             state         <= SETTLE;
-          end else if (judged_valid && judged_field == LAST_FIELD) state <= FETCH;
+          end else if (judged_valid && judged_field == LAST_FIELD) state <= ADDRESS;
         end
         HAND_OVER:
         if (layer_ready) begin
           fill_half <= !fill_half;
-          state     <= FETCH;
+          state     <= ADDRESS;
         end
         SETTLE: if (settled) state <= ENDED;
         default: state <= ENDED;
@@ -536,13 +543,13 @@ module snn_command (
   always_ff @(posedge clk) begin
     if (!reset) begin
       if (data_valid) assert (words_to_come != '0);
-      if (state == EXECUTE && applies && listed.operation == snn_memory_pkg::DO_MULTIPLY)
+      if (state == EXECUTE && applies && doing.operation == snn_memory_pkg::DO_MULTIPLY)
         assert (operand < 32'd2048);
     end
   end
 `endif
 
   logic unused;
-  assign unused = ^{data_index[15:10], images[31:11], read_bytes[2:0]};
+  assign unused = ^{data_index[15:10], images[31:11], read_bytes[2:0], doing.condition};
 
 endmodule

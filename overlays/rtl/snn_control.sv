@@ -217,7 +217,8 @@ module snn_control #(
   // --- reads: the address is kept, then the value selected, then sent ---
   logic [8:0] read_address;
   logic read_address_here;
-  logic selected;  // `argument` and `state` follow from the address
+  logic placed;    // `argument_place` follows from the address
+  logic selected;  // `argument` and `state` too
   logic reads;
   logic [31:0] argument;  // one of the two is 0
   logic [31:0] state;
@@ -228,24 +229,40 @@ module snn_control #(
   // Only what software gets to see is cleared.
   assign control_was_read = reads && read_address == CONTROL && state[1];
 
+  // Of the arguments, first the place among them.
+  logic [3:0] argument_place;
+  logic [15:0][31:0] arguments;
+
+  always_comb begin
+    for (int region = 0; region < 4; region++) begin
+      arguments[2*region] = window_address[region][31:0];
+      arguments[2*region+1] = window_address[region][63:32];
+      arguments[8+region] = window_bytes[region];
+    end
+    arguments[12] = images;
+    arguments[13] = watchdog_cycles;
+    arguments[15:14] = '0;
+  end
+
   always_ff @(posedge clk) begin
     case (read_address)
-      PROGRAM_ADDRESS: argument <= window_address[PROGRAM][31:0];
-      PROGRAM_ADDRESS + 9'd4: argument <= window_address[PROGRAM][63:32];
-      INPUT_ADDRESS: argument <= window_address[INPUTS][31:0];
-      INPUT_ADDRESS + 9'd4: argument <= window_address[INPUTS][63:32];
-      WORKSPACE_ADDRESS: argument <= window_address[WORKSPACE][31:0];
-      WORKSPACE_ADDRESS + 9'd4: argument <= window_address[WORKSPACE][63:32];
-      OUTPUT_ADDRESS: argument <= window_address[OUTPUTS][31:0];
-      OUTPUT_ADDRESS + 9'd4: argument <= window_address[OUTPUTS][63:32];
-      PROGRAM_BYTES: argument <= window_bytes[PROGRAM];
-      INPUT_BYTES: argument <= window_bytes[INPUTS];
-      WORKSPACE_BYTES: argument <= window_bytes[WORKSPACE];
-      OUTPUT_BYTES: argument <= window_bytes[OUTPUTS];
-      IMAGES: argument <= images;
-      WATCHDOG_CYCLES: argument <= watchdog_cycles;
-      default: argument <= '0;
+      PROGRAM_ADDRESS: argument_place <= {1'b0, PROGRAM, 1'b0};
+      PROGRAM_ADDRESS + 9'd4: argument_place <= {1'b0, PROGRAM, 1'b1};
+      INPUT_ADDRESS: argument_place <= {1'b0, INPUTS, 1'b0};
+      INPUT_ADDRESS + 9'd4: argument_place <= {1'b0, INPUTS, 1'b1};
+      WORKSPACE_ADDRESS: argument_place <= {1'b0, WORKSPACE, 1'b0};
+      WORKSPACE_ADDRESS + 9'd4: argument_place <= {1'b0, WORKSPACE, 1'b1};
+      OUTPUT_ADDRESS: argument_place <= {1'b0, OUTPUTS, 1'b0};
+      OUTPUT_ADDRESS + 9'd4: argument_place <= {1'b0, OUTPUTS, 1'b1};
+      PROGRAM_BYTES: argument_place <= {2'b10, PROGRAM};
+      INPUT_BYTES: argument_place <= {2'b10, INPUTS};
+      WORKSPACE_BYTES: argument_place <= {2'b10, WORKSPACE};
+      OUTPUT_BYTES: argument_place <= {2'b10, OUTPUTS};
+      IMAGES: argument_place <= 4'd12;
+      WATCHDOG_CYCLES: argument_place <= 4'd13;
+      default: argument_place <= 4'd15;
     endcase
+    argument <= arguments[argument_place];
     case (read_address)
       CONTROL: state <= {28'd0, ready, !running && !start, done, running || start};
       GLOBAL_ENABLE: state <= {31'd0, global_enable};
@@ -267,10 +284,12 @@ module snn_control #(
     if (reads) axi_rdata <= argument | state;
     if (reset) begin
       read_address_here <= 1'b0;
+      placed            <= 1'b0;
       selected          <= 1'b0;
       axi_rvalid        <= 1'b0;
     end else begin
-      selected <= read_address_here && !reads;
+      placed   <= read_address_here && !reads;
+      selected <= placed && !reads;
       if (axi_arvalid) read_address_here <= 1'b1;
       if (axi_rready) axi_rvalid <= 1'b0;
       if (reads) begin

@@ -1,6 +1,6 @@
 // Registers of the layer being read: descriptor fields come by position and are kept in the form that snn_compute takes.
 // `field_valid` writes a field, `store_valid` a derived value, `tap_*` are passed through. The layer is right one cycle
-// after the last write. Fields must be within their limits: only the bits that a legal value needs are kept.
+// after the last write, the number of output groups two cycles. Fields must be within their limits: only the bits that a legal value needs are kept.
 module snn_layer_decoder (
     input logic clk,
 
@@ -65,6 +65,7 @@ module snn_layer_decoder (
   logic [41:0] first1;
   logic [41:0] output_first;
   logic [11:0] channels_up;
+  logic [6:0] output_groups;
 
   always_ff @(posedge clk) begin
     if (field_valid) begin
@@ -116,6 +117,7 @@ module snn_layer_decoder (
   end
 
   assign channels_up = output_channels + 12'd31;
+  always_ff @(posedge clk) output_groups <= channels_up[11:5];
 
   always_comb begin
     layer.max_pool = max_pool;
@@ -139,7 +141,7 @@ module snn_layer_decoder (
     layer.output_height = output_height;
     layer.output_width = output_width;
     layer.output_channels = output_channels;
-    layer.output_groups = channels_up[11:5];
+    layer.output_groups = output_groups;
     layer.images = images;
 
     layer.source0.used = used0;

@@ -31,6 +31,8 @@ module snn_layer_setup (
   logic [14:0] need0, need1, share0, share1;
   logic [18:0] all_rows0, all_rows1;
 
+  logic [8:0] rows0, rows1;  // in reach of an output row
+
   wire max_pool = layer.max_pool;
   wire shortcut = layer.shortcut;
   wire readout = layer.firing == 2'(snn_layout_pkg::FIRING_READOUT) && !max_pool;
@@ -54,8 +56,8 @@ module snn_layer_setup (
       ROW_1: {multiplicand, multiplier} = {6'd0, layer.source1.width, 6'd0, place_words};
       SLOT_0: {multiplicand, multiplier} = {2'd0, held0.row_words, 4'd0, held0.blocks};
       SLOT_1: {multiplicand, multiplier} = {2'd0, held1.row_words, 4'd0, held1.blocks};
-      NEED_0: {multiplicand, multiplier} = {held0.slot_words, 2'd0, rows_in_reach(layer.source0)};
-      NEED_1: {multiplicand, multiplier} = {held1.slot_words, 2'd0, rows_in_reach(layer.source1)};
+      NEED_0: {multiplicand, multiplier} = {held0.slot_words, 2'd0, rows0};
+      NEED_1: {multiplicand, multiplier} = {held1.slot_words, 2'd0, rows1};
       ALL_ROWS_0: {multiplicand, multiplier} = {6'd0, layer.source0.height, layer.images};
       ALL_ROWS_1: {multiplicand, multiplier} = {6'd0, layer.source1.height, layer.images};
       default: {multiplicand, multiplier} =
@@ -113,6 +115,8 @@ module snn_layer_setup (
   end
 
   always_ff @(posedge clk) begin
+    rows0 <= rows_in_reach(layer.source0);
+    rows1 <= rows_in_reach(layer.source1);
     if (step == ROW_0) begin
       held0.used <= layer.source0.used && layer.source0.height != 0 && layer.source0.width != 0;
       held0.one_block <= max_pool;

@@ -58,10 +58,13 @@ module snn_map_loader (
   /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
   wire snn_compute_pkg::held_t held = s ? held1 : held0;
   /* verilator lint_on UNUSEDSIGNAL */
-  wire loads = held.used && !(held.resident && group != 0);
+  logic [1:0] loading;  // sources that this group loads
   wire signed [17:0] next_row = signed'({9'd0, row[s]});
-  wire in_map = row[s] < held.height;
+  logic [1:0] in_map;  // the next row of each source
+  wire loads_row = loading[s] && in_map[s];
   logic skips, wants, room;  // registered, because they come from long comparisons
+  logic last_row, last_image, last_group;  // likewise; each state that changes a counter has another one behind it
+  logic rows_done;
 
   logic [6:0] blocks_left;
   logic [41:0] block_offset;
@@ -70,8 +73,13 @@ module snn_map_loader (
   logic on_the_way_full;
 
   always_ff @(posedge clk) begin
-    skips <= in_map && next_row < signed'(first[s]);
-    wants <= in_map && next_row < signed'(last[s]);
+    loading <= {held1.used && !(held1.resident && group != 7'd0), held0.used && !(held0.resident && group != 7'd0)};
+    last_row <= y == layer.output_height - 1'b1;
+    last_image <= image == layer.images - 1'b1;
+    last_group <= group == layer.output_groups - 1'b1;
+    in_map <= {row[1] < held1.height, row[0] < held0.height};
+    skips <= next_row < signed'(first[s]);
+    wants <= next_row < signed'(last[s]);
     room <= 12'(number[s] - needed[s]) < {3'd0, held.slots} || signed'(12'(number[s] - needed[s])) < 0;
   end
 
@@ -99,16 +107,17 @@ module snn_map_loader (
         end
         IMAGE: begin
           y <= '0;
+          rows_done <= 1'b0;
           row <= '0;
           row_offset <= image_offset;
           first <= {18'(signed'(held1.first_dy)), 18'(signed'(held0.first_dy))};
           last <= {18'(signed'(held1.last_dy)) + 18'd1, 18'(signed'(held0.last_dy)) + 18'd1};
           state <= PREPARE;
         end
-        PREPARE: state <= ROW;  // comparisons of this row and source are being made
+        PREPARE: state <= rows_done ? SKIP_REST : ROW;  // comparisons of this row and source are being made
         ROW: begin
-          if (loads && skips) state <= ADVANCE;
-          else if (loads && wants) begin
+          if (loads_row && skips) state <= ADVANCE;
+          else if (loads_row && wants) begin
             if (room && !on_the_way_full) begin
               row_write <= 1'b1;
               blocks_left <= held.blocks;
@@ -124,7 +133,8 @@ module snn_map_loader (
             y <= y + 1'b1;
             first <= {first[1] + {9'd0, held1.stride_y}, first[0] + {9'd0, held0.stride_y}};
             last <= {last[1] + {9'd0, held1.stride_y}, last[0] + {9'd0, held0.stride_y}};
-            state <= y == layer.output_height - 1'b1 ? SKIP_REST : PREPARE;
+            rows_done <= last_row;
+            state <= last_row ? SKIP_REST : PREPARE;
           end
         end
         BLOCKS: begin
@@ -151,21 +161,21 @@ module snn_map_loader (
             slot[s] <= slot[s] + 1'b1;
             slot_address[s] <= slot_address[s] + 14'(held.slot_words);
           end
-          state <= y == layer.output_height ? SKIP_REST : PREPARE;
+          state <= PREPARE;
         end
         default: begin  // SKIP_REST: rows below the last reach keep their numbers and slots
-          if (loads && in_map) state <= ADVANCE;
+          if (loads_row) state <= ADVANCE;
           else begin
             s <= !s;
             if (s) begin
               image_offset <= {image_offset[1] + {10'd0, layer.source1.image_bytes},
                                image_offset[0] + {10'd0, layer.source0.image_bytes}};
               image <= image + 1'b1;
-              if (image == layer.images - 1'b1) begin
+              if (last_image) begin
                 group <= group + 1'b1;
                 if (held0.one_block) group_offset[0] <= group_offset[0] + {10'd0, layer.source0.block_bytes};
                 if (held1.one_block) group_offset[1] <= group_offset[1] + {10'd0, layer.source1.block_bytes};
-                state <= group == layer.output_groups - 1'b1 ? IDLE : GROUP;
+                state <= last_group ? IDLE : GROUP;
               end else state <= IMAGE;
             end
           end
@@ -182,10 +192,17 @@ module snn_map_loader (
   logic [2:0] way_in, way_out;
   logic [3:0] way_count;
   logic [14:0] arrived;  // words of the row at the head
+  logic [14:0] last_word0, last_word1;
 
-  wire row_begins = state == ROW && loads && !skips && wants && room && !on_the_way_full;
+  wire row_begins = state == ROW && loads_row && !skips && wants && room && !on_the_way_full;
   wire head = way_source[way_out];
-  wire row_is_there = data_valid && arrived + 15'd1 == (head ? held1.slot_words : held0.slot_words);
+  wire [1:0] completes = {arrived == last_word1, arrived == last_word0};  // of either source
+  wire row_is_there = data_valid && completes[head];
+
+  always_ff @(posedge clk) begin
+    last_word0 <= held0.slot_words - 15'd1;
+    last_word1 <= held1.slot_words - 15'd1;
+  end
 
   assign on_the_way_full = way_count == 4'(ROWS_ON_THE_WAY);
 

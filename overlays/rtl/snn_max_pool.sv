@@ -2,7 +2,8 @@
 //
 // Words come place by place, tap by tap, pair of planes by pair of planes, with `words_valid`, and are taken with
 // `words_ready`: two cycles a word, one for each plane. Results leave with `out_valid`; a place goes out only while
-// `out_room`. `spikes` is what the place's spikes count, valid with `spikes_valid`.
+// `out_room`. `spikes` is what the place's spikes count, valid with `spikes_valid`, three cycles
+// after its last word.
 module snn_max_pool (
     input  logic                     clk,
     input  logic                     reset,
@@ -29,8 +30,8 @@ module snn_max_pool (
   logic [31:0] kept_is_larger, seen_is_larger;  // of numbers, as far as their planes have shown
   logic [31:0][6:0] lead;                       // spikes that the train seen is ahead of the train kept
   logic [3:0] sent;
-  logic [37:0] total;
-  logic sent_now, sent_last;
+  logic sent_last;  // `out_word` is its place's last
+  wire sends_last = {1'b0, sent} == place_words - 5'd1;
 
   wire [3:0] pair = words.block[3:0];
   wire [63:0] kept_pair = kept[pair];
@@ -58,11 +59,6 @@ module snn_max_pool (
     end
   end
 
-  wire [37:0] earlier_count = 38'($countones(out_word[31:0]));
-  wire [37:0] later_count = 38'($countones(out_word[63:32]));
-  wire [37:0] total_next = binary ? {total[35:0], 2'b00} + {earlier_count[36:0], 1'b0} + later_count
-                                  : total + earlier_count + later_count;
-
   wire computes = enable && words_valid && words.present && (state == EARLIER || state == LATER);
   assign words_ready = enable && words_valid && (state == LATER || (state == EARLIER && !words.present));
   assign active = enable && (words_valid || state == SEND);
@@ -77,8 +73,6 @@ module snn_max_pool (
 
   always_ff @(posedge clk) begin
     out_valid <= 1'b0;
-    sent_now <= 1'b0;
-    spikes_valid <= 1'b0;
     if (reset) begin
       state <= EARLIER;
       kept <= '0;
@@ -100,21 +94,35 @@ module snn_max_pool (
           out_word <= kept[sent];
           kept[sent] <= '0;
           sent <= sent + 1'b1;
-          sent_now <= 1'b1;
-          sent_last <= {1'b0, sent} == place_words - 5'd1;
-          if ({1'b0, sent} == place_words - 5'd1) state <= COUNT;
+          sent_last <= sends_last;
+          if (sends_last) state <= COUNT;
         end
         default: state <= EARLIER;
       endcase
-      if (sent_now) begin
-        if (sent_last) begin
-          spikes <= total_next;
-          spikes_valid <= 1'b1;
-        end
-        total <= sent_last ? '0 : total_next;
-      end
     end
-    if (reset) total <= '0;
+  end
+
+  // What leaves is counted behind: the spikes of each plane, of the word, of the place.
+  logic [1:0] here, last;  // bit k: a word, a place's last one, is in stage k
+  logic [5:0] earlier_count, later_count;
+  logic [7:0] word_count;
+  logic begins_place;  // the next word's count does not add to `spikes`
+
+  always_ff @(posedge clk) begin
+    earlier_count <= 6'($countones(out_word[31:0]));
+    later_count <= 6'($countones(out_word[63:32]));
+    word_count <= {2'd0, later_count} + (binary ? {1'b0, earlier_count, 1'b0} : {2'd0, earlier_count});
+    last <= {last[0], sent_last};
+    if (here[1]) spikes <= (begins_place ? 38'd0 : binary ? {spikes[35:0], 2'b00} : spikes) + {30'd0, word_count};
+    if (reset) begin
+      here <= '0;
+      begins_place <= 1'b1;
+      spikes_valid <= 1'b0;
+    end else begin
+      here <= {here[0], out_valid};
+      if (here[1]) begins_place <= last[1];
+      spikes_valid <= here[1] && last[1];
+    end
   end
 
 endmodule

@@ -57,21 +57,47 @@ module snn_neurons (
   logic outstanding;   // an end of a pass is on its way, or its sums are here
   logic ends_group;    // this place is its group's last
   logic [4:0] words_left;  // of a readout's place
-  logic dumps_long;
+  logic results_wait;      // words of the place before are still to be sent
 
-  wire stepwise = firing == 2'(snn_layout_pkg::FIRING_STEPWISE);
-  wire readout = firing == 2'(snn_layout_pkg::FIRING_READOUT);
-  wire deferred = firing == 2'(snn_layout_pkg::FIRING_DEFERRED);
-  wire leaks = leak_shift != 4'd0;
-  wire pairs = stepwise && !binary_in;
-  wire direct = stepwise && binary_in;
-  wire last_step = t == timesteps - 6'd1;
+  // Of the layer: registers, because much hangs on them. They are right long before a layer's first sums are here.
+  logic stepwise, readout, leaks, pairs, direct;
+  logic early_allowed;   // deferred firing whose results are out in time: sums may set out ahead
+  logic one_timestep, two_timesteps, long_numbers;
+  logic [5:0] last_t, last_t_but_one, last_t_but_two;
+
+  always_ff @(posedge clk) begin
+    stepwise <= firing == 2'(snn_layout_pkg::FIRING_STEPWISE);
+    readout <= firing == 2'(snn_layout_pkg::FIRING_READOUT);
+    leaks <= leak_shift != 4'd0;
+    pairs <= firing == 2'(snn_layout_pkg::FIRING_STEPWISE) && !binary_in;
+    direct <= firing == 2'(snn_layout_pkg::FIRING_STEPWISE) && binary_in;
+    early_allowed <= firing == 2'(snn_layout_pkg::FIRING_DEFERRED) && output_planes <= 6'd4;
+    long_numbers <= binary_out && output_planes > 6'd4;
+    one_timestep <= timesteps == 6'd1;
+    two_timesteps <= timesteps == 6'd2;
+    last_t <= timesteps - 6'd1;
+    last_t_but_one <= timesteps - 6'd2;
+    last_t_but_two <= timesteps - 6'd3;
+  end
+
+  // Of this cycle's timestep, as registers too; a number of a timestep below 0 is above all others.
+  logic first_step, last_step, last_but_one, last_but_two, near_the_end;
   wire place_ends = step == FIRE && last_step;
   wire [5:0] t_next = step == FIRE ? (last_step ? 6'd0 : t + 6'd1) : t;
+  wire t_next_odd = step == FIRE ? !last_step && !t[0] : t[0];
+  wire next_is_last = step == FIRE ? last_but_one || one_timestep : last_step;
+  wire next_is_last_but_one = step == FIRE ? last_but_two || (last_step && two_timesteps) : last_but_one;
 
-  wire dumping_blocks = words_left != 5'd0 || dumps_long;
-  wire may_begin = full && parameters_ready && out_room && !dumping_blocks && !(place_ends && ends_group);
-  wire current_there = full || (pairs && t_next[0]);
+  always_ff @(posedge clk) begin
+    first_step <= t_next == 6'd0;
+    last_step <= t_next == last_t;
+    last_but_one <= t_next == last_t_but_one;
+    last_but_two <= t_next == last_t_but_two;
+    near_the_end <= last_t - t_next <= EARLY;
+  end
+
+  wire may_begin = full && parameters_ready && out_room && !results_wait && !(place_ends && (ends_group || long_numbers));
+  wire current_there = full || (pairs && t_next_odd);
 
   always_comb begin
     next = step;
@@ -100,7 +126,7 @@ module snn_neurons (
       INITIAL: choice = OPERAND_ZERO;
       LEAK_SHIFT: choice = step == LEAK_LOAD ? OPERAND_NOT_POTENTIAL : OPERAND_SHIFTED;
       LEAK_SUBTRACT: choice = OPERAND_SHIFTED;
-      CURRENT: choice = pairs && t_next[0] ? OPERAND_LATER : OPERAND_EARLIER;
+      CURRENT: choice = pairs && t_next_odd ? OPERAND_LATER : OPERAND_EARLIER;
       BIAS: choice = OPERAND_BIAS;
       FIRE: choice = step == FIRE ? OPERAND_KEEP : OPERAND_NOT_THRESHOLD;
       default: choice = OPERAND_KEEP;
@@ -109,15 +135,14 @@ module snn_neurons (
 
   // When the sums have been used, and when that is certain to happen before others can arrive.
   wire uses = next == CURRENT && step != CURRENT;
-  wire last_of_all = t_next == timesteps - 6'd1;
-  wire used_up = uses && (pairs ? t_next[0] || last_of_all : direct ? last_of_all : 1'b1);
+  wire used_up = uses && (pairs ? t_next_odd || next_is_last : direct ? next_is_last : 1'b1);
   logic certain;
   always_comb begin
     certain = used_up;
     if (pairs && !leaks && uses) certain = 1'b1;
-    if (direct && !leaks && uses && t_next + 6'd2 >= timesteps) certain = 1'b1;
-    if (deferred && outstanding && output_planes <= 6'd4 && out_room_ahead) begin
-      if (step == FIRE && timesteps - 6'd1 - t <= EARLY && !ends_group) certain = 1'b1;
+    if (direct && !leaks && uses && (next_is_last || next_is_last_but_one)) certain = 1'b1;
+    if (early_allowed && outstanding && out_room_ahead) begin
+      if (step == FIRE && near_the_end && !ends_group) certain = 1'b1;
       if (step == IDLE && parameters_ready) certain = 1'b1;
     end
   end
@@ -165,7 +190,7 @@ module snn_neurons (
   for (genvar lane = 0; lane < 32; lane++) begin : lanes
     snn_neuron neuron (
         .clk,
-        .from_initial(step == INITIAL || (step == CURRENT && t == 6'd0 && !leaks)),
+        .from_initial(step == INITIAL || (step == CURRENT && first_step && !leaks)),
         .adds(step == INITIAL || step == LEAK_SUBTRACT || step == CURRENT || step == BIAS),
         .fires(step == FIRE),
         .carry(step == FIRE || step == LEAK_SUBTRACT),
@@ -188,10 +213,17 @@ module snn_neurons (
   logic [31:0][5:0] count;
   logic [4:0] planes_left;  // pairs of planes of a number that are still to be sent
   logic [6:0] group;
+  logic last_group;
   logic [31:0] earlier_bits, later_bits;
+  logic counted;
+  logic [3:0][3:0] spikes_of_eight;
 
-  // A long number may still be on its way out when the next place counts; short ones are out in time.
-  assign dumps_long = binary_out && output_planes > 6'd4 && (place_ends || (fired && fired_last) || planes_left > 5'd2);
+  // A long number may still be on its way out when the next place counts; short ones are out in time. A place may begin
+  // when two pairs of planes are left, or no word of a readout.
+  always_ff @(posedge clk) begin
+    results_wait <= !reset && ((step == CURRENT && readout) || words_left > 5'd1 ||
+                               (long_numbers && (place_ends || (fired && fired_last) || planes_left > 5'd3)));
+  end
 
   always_comb begin
     for (int lane = 0; lane < 32; lane++) begin
@@ -205,7 +237,7 @@ module snn_neurons (
     if (step == FIRE) begin
       mask <= spike;
       fired_odd <= t[0];
-      fired_first <= t == 6'd0;
+      fired_first <= first_step;
       fired_last <= last_step;
     end
     if (fired) begin
@@ -213,9 +245,12 @@ module snn_neurons (
       for (int lane = 0; lane < 32; lane++) begin
         count[lane] <= (fired_first ? 6'd0 : count[lane]) + 6'(mask[lane]);
       end
-      spikes_fired <= 6'($countones(mask & existing));
+      for (int i = 0; i < 4; i++) spikes_of_eight[i] <= 4'($countones(mask[8*i+:8] & existing[8*i+:8]));
     end
-    spikes_valid <= fired;
+    counted <= fired;
+    spikes_fired <= {2'd0, spikes_of_eight[0]} + {2'd0, spikes_of_eight[1]} +
+                    {2'd0, spikes_of_eight[2]} + {2'd0, spikes_of_eight[3]};
+    spikes_valid <= counted;
 
     out_valid <= 1'b0;
     if (reset) planes_left <= '0;
@@ -238,9 +273,9 @@ module snn_neurons (
   always_ff @(posedge clk) begin
     if (reset || start) group <= '0;
     else if (parameters_done) group <= group + 1'b1;
-    for (int lane = 0; lane < 32; lane++) begin
-      existing[lane] <= group != groups - 1'b1 || last_lanes == 5'd0 || 5'(lane) < last_lanes;
-    end
+    // Each group's parameters take longer to come than these two registers.
+    last_group <= group == groups - 1'b1 && last_lanes != 5'd0;
+    for (int lane = 0; lane < 32; lane++) existing[lane] <= !last_group || 5'(lane) < last_lanes;
   end
 
 endmodule

@@ -36,6 +36,7 @@ module snn_output_writer (
   logic [10:0] image;
   logic [8:0] y;
   logic [12:0] words_left;
+  logic last_row, last_image, last_group;  // a cycle after the counters, and before the next word is taken
   logic fifo_valid;
   logic [63:0] fifo_data;
   logic [8:0] fifo_count;
@@ -58,6 +59,9 @@ module snn_output_writer (
   always_ff @(posedge clk) begin
     room <= fifo_count < 9'd448;
     room_ahead <= fifo_count < 9'd384;
+    last_row <= y == height - 1'b1;
+    last_image <= image == images - 1'b1;
+    last_group <= group == groups - 1'b1;
     if (reset) begin
       state <= IDLE;
       request_valid <= 1'b0;
@@ -95,12 +99,12 @@ module snn_output_writer (
           if (words_left == 13'd1) begin
             y <= y + 1'b1;
             state <= ROW;
-            if (y == height - 1'b1) begin
+            if (last_row) begin
               image <= image + 1'b1;
               state <= IMAGE;
-              if (image == images - 1'b1) begin
+              if (last_image) begin
                 group <= group + 1'b1;
-                state <= group == groups - 1'b1 ? IDLE : GROUP;
+                state <= last_group ? IDLE : GROUP;
               end
             end
           end

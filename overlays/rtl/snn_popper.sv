@@ -1,4 +1,4 @@
-// Takes the spikes out of words: eight banks, each up to two channels in a cycle, a few pairs of words apart at most.
+// Takes the spikes out of words: eight banks, each up to two channels in a cycle, a pair of words apart at most.
 //
 // A bank that is through with its channels of a pair of words goes on with the next pair of the same pass; a pass ends when
 // all banks are through (`pass_end`, in the same cycle as the last rows, or later where the identity shortcut spikes or

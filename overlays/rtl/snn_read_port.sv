@@ -182,23 +182,22 @@ module snn_read_port (
   // --- who gets the words that come back ---
   logic tag_valid;
   logic tag_whole;
-  logic [3:0] tag_last_beat;
   logic [15:0] tag_index;
   logic tag_done;
   logic [$clog2(TAGS):0] tag_count;
 
   snn_queue #(
-      .WIDTH(21),
+      .WIDTH(17),
       .DEPTH(TAGS)
   ) tags (
       .clk,
       .reset,
       .in_valid(issue),
       .in_ready(tag_ready),
-      .in_data({whole_wins, burst.last_beat, burst.index}),
+      .in_data({whole_wins, burst.index}),
       .out_valid(tag_valid),
       .out_ready(tag_done),
-      .out_data({tag_whole, tag_last_beat, tag_index}),
+      .out_data({tag_whole, tag_index}),
       .count(tag_count)
   );
 
@@ -210,7 +209,7 @@ module snn_read_port (
   logic [3:0] beat;
 
   assign axi_rready = 1'b1;
-  assign tag_done = arrived && beat == tag_last_beat;
+  assign tag_done = arrived && arrived_last;
   assign idle = tag_count == '0;
 
   always_ff @(posedge clk) begin
@@ -234,18 +233,17 @@ module snn_read_port (
       whole_data_valid  <= arrived && tag_valid && tag_whole && !arrived_error && !clear;
       shared_data_valid <= arrived && tag_valid && !tag_whole && !arrived_error && !clear;
       bus_error         <= arrived && arrived_error && !clear;
-      if (arrived) beat <= beat == tag_last_beat ? 4'd0 : beat + 4'd1;
+      if (arrived) beat <= arrived_last ? 4'd0 : beat + 4'd1;
     end
   end
 
   logic unused;
-  assign unused = ^{axi_rid, axi_rresp[0], arrived_last};
+  assign unused = ^{axi_rid, axi_rresp[0]};
 
 `ifndef SYNTHESIS
   always_ff @(posedge clk) begin
     if (!reset) begin
       if (arrived) assert (tag_valid);  // nothing comes that was not asked for
-      if (arrived) assert (arrived_last == (beat == tag_last_beat));
       assert (!(whole_valid && whole_count[$clog2(QUEUE_DEPTH)]) || clear);
       assert (!(shared_valid && shared_count[$clog2(QUEUE_DEPTH)]) || clear);
     end

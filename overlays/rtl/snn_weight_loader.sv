@@ -34,17 +34,21 @@ module snn_weight_loader (
   logic [1:0] slot;
   logic [9:0] issued;
 
-  // The next request: as many blocks as one request takes, up to the end of the ring.
-  logic [3:0] count;
+  // The next request: as many blocks as one request takes, up to the end of the ring. A register for each step, right when
+  // `issued` and `blocks_left` have stood still for as many cycles; a request keeps the memory busy for far longer.
+  logic [3:0] most, count;
   logic [9:0] after;
-  logic fits;
+  logic ring_has_room, window_has_room;
+  logic [3:0] steady;  // bit k: for k + 1 cycles
+  wire fits = steady[3] && ring_has_room && window_has_room;
   wire [8:0] to_ring_end = 9'd256 - {1'b0, issued[7:0]};
 
-  always_comb begin
-    count = 4'(REQUEST_BLOCKS);
-    if (blocks_left < 9'(REQUEST_BLOCKS)) count = blocks_left[3:0];
-    if (to_ring_end < 9'(count)) count = to_ring_end[3:0];
-    after = issued + 10'(count);
+  always_ff @(posedge clk) begin
+    most <= blocks_left < 9'(REQUEST_BLOCKS) ? blocks_left[3:0] : 4'(REQUEST_BLOCKS);
+    count <= to_ring_end < 9'(most) ? to_ring_end[3:0] : most;
+    after <= issued + 10'(count);
+    ring_has_room <= (after - released) <= 10'd256;
+    window_has_room <= (after - complete) <= 10'(WINDOW);
   end
 
   assign idle = state == IDLE;
@@ -56,10 +60,10 @@ module snn_weight_loader (
       request_valid <= 1'b0;
       issued <= '0;
       slot <= '0;
-      fits <= 1'b0;
+      steady <= '0;
     end else begin
       if (request_valid && request_ready) request_valid <= 1'b0;
-      fits <= (after - released) <= 10'd256 && (after - complete) <= 10'(WINDOW);
+      steady <= {steady[2:0], 1'b1};
       case (state)
         IDLE: begin
           if (start) state <= PARAMETERS;
@@ -77,7 +81,7 @@ module snn_weight_loader (
             slot <= slot + 1'b1;
             slot_taken <= 1'b1;
             offset <= offset + 32'd512;
-            fits <= 1'b0;
+            steady <= '0;
             state <= BLOCKS;
           end
         end
@@ -90,7 +94,7 @@ module snn_weight_loader (
             offset <= offset + {18'd0, count, 10'd0};
             issued <= after;
             blocks_left <= blocks_left - 9'(count);
-            fits <= 1'b0;
+            steady <= '0;
             if (blocks_left == 9'(count)) state <= NEXT;
           end
         end

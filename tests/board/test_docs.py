@@ -22,8 +22,3 @@ def test_there_is_something_to_check() -> None:
 def test_quoted_messages_exist(text: str) -> None:
     for part in re.split(r"\.\.\.,?|: | N$", text):
         assert part.strip() in SOURCES, part
-
-
-@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)", PAGE))
-def test_links(target: str) -> None:
-    assert (ROOT / "docs" / target).exists()

@@ -195,6 +195,25 @@ def test_every_corrupted_descriptor_field(
                 assert mine[0] != ErrorCode.NONE
 
 
+@pytest.mark.parametrize("sides", [("height",), ("width",), ("height", "width")])
+def test_a_second_source_without_places(
+    core: RtlDevice, kernel: KernelDevice, program: Program, inputs: np.ndarray, sides: tuple[str, ...]
+) -> None:
+    """Taps see nothing of it, like outside any map; an identity shortcut must have the size of the output."""
+    identity, taps = program.data, program.data
+    for side in sides:
+        identity = with_field(identity, 2, f"source1_{side}", 0)
+        taps = with_field(taps, 4, f"source1_{side}", 0)
+    refused, dark = (
+        [run_whole(device, program, data, inputs) for device in (core, kernel)] for data in (identity, taps)
+    )
+    assert refused[0] == refused[1]
+    assert refused[0][0] == ErrorCode.BAD_DESCRIPTOR
+    assert dark[0] == dark[1]
+    assert dark[0][0] == ErrorCode.NONE
+    assert dark[0][2] != run_whole(core, program, program.data, inputs)[2]
+
+
 def run_whole(device: SimulatedDevice, program: Program, data: np.ndarray, image: np.ndarray) -> tuple[int, int, bytes]:
     """Return error code, layer of the error, and the logits where there is no error."""
     code, detail, output = Bench(device, program).run(data, image)
