@@ -19,6 +19,7 @@ from typing import Any
 from overlays.flow import implementation, readback, synthesis, tools
 from overlays.flow.implementation import Implementation
 from overlays.flow.netlist import Netlist
+from overlays.flow.placement_order import write_ordered
 from overlays.flow.sources import OVERLAYS, PART, RTL, TOP, build_hash, file_hash, rtl_files, rtl_hashes
 
 NAME = "pynq_snn"
@@ -90,10 +91,12 @@ def build(rtl: Path, target: Path, reports: Path, work: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     step("synthesis")
     netlist_file = synthesis.synthesise(rtl_files(rtl), build_hash(rtl_hashes(rtl)), work)
-    netlist = Netlist.read(netlist_file)
+    ordered = work / "ordered.json"
+    write_ordered(netlist_file, ordered)
+    netlist = Netlist.read(ordered)
     implementation.check_design_rules(netlist)
     step(f"place and route: {netlist.area()}")
-    placed = implementation.place_and_route(netlist_file, work)
+    placed = implementation.place_and_route(ordered, work)
     clock_mhz = implementation.choose_clock(placed.fmax_mhz)
     step(f"bitstream: {placed.fmax_mhz} MHz estimated, clock {clock_mhz:.2f} MHz")
     bitstream = work / f"{NAME}.bit"

@@ -11,20 +11,26 @@ from overlays.flow.sources import CORE, TOP
 # No DSP slices, shift registers or LUT memory: nextpnr-xilinx does not write all of their settings. No block RAMs
 # either: those that it does write are chosen from BLOCK_RAMS before.
 SYNTH = "synth_xilinx -family xc7 -noiopad -noclkbuf -nosrl -nolutram -nobram -nodsp"
+# Eight flip-flops of a slice share a clock enable and a reset: one that few would share becomes logic.
+FLIP_FLOPS = "-cell $_DFFE_?P?P_ 01 -cell $_SDFFE_?P?P_ 01 -cell $_DLATCH_?P?_ 01"
+FEWEST_SHARING = 8
 BLOCK_RAMS = Path(__file__).resolve().parent / "block_rams.txt"
 
 
 def yosys_script(files: Sequence[Path], top: str, hash_word: int, netlist: str, flatten: bool = True) -> str:
     """Return the yosys script that writes the netlist of `top` as JSON."""
     identity = f"-G BUILD_HASH=32'h{hash_word:08x}" if top in (TOP, CORE) else ""
+    reading = "read_slang -j 1 --allow-use-before-declare" + ("" if flatten else " --keep-hierarchy")
     synth = f"{SYNTH} {'-flatten ' if flatten else ''}-top {top} -run "
     return "\n".join([
         "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
-        f"read_slang -j 1 --allow-use-before-declare --top {top} {identity} {' '.join(path.name for path in files)}",
+        f"{reading} --top {top} {identity} {' '.join(path.name for path in files)}",
         f"{synth}begin:map_memory",
         f"memory_libmap -lib {BLOCK_RAMS.name}",
         "techmap -map +/xilinx/brams_xc6v_map.v",
-        f"{synth}map_memory:",
+        f"{synth}map_memory:map_ffs",
+        f"dfflegalize {FLIP_FLOPS} -mince {FEWEST_SHARING} -minsrst {FEWEST_SHARING}",
+        f"{synth}map_ffs:",
         "delete t:$scopeinfo t:$check t:$print",  # where things came from, and what simulations check
         "check -assert -noinit",
         f"write_json {netlist}.json",

@@ -2,7 +2,8 @@
 //
 // A pipeline of six stages, moved by `move` (stage k works where move[k]); the rows come from the weight memory's output
 // registers. `planes` says for each row which planes have the spike (bit 0 the earlier). Two rows of a bank are first added
-// once for both planes: each plane then chooses among nothing, either, and both.
+// once for both planes: each plane then chooses among nothing, either, and both. A pass has rows or, at its end, spikes of
+// the identity shortcut, never both in the same cycle.
 module snn_lane (
     input  logic              clk,
     input  logic [5:0]        move,
@@ -11,7 +12,7 @@ module snn_lane (
     input  logic [7:0][7:0]   second,
     input  logic [7:0][1:0]   first_planes,
     input  logic [7:0][1:0]   second_planes,
-    input  logic              earlier_shortcut,  // stage 2: the identity shortcut spikes in this lane
+    input  logic              earlier_shortcut,  // stage 3: the identity shortcut spikes in this lane
     input  logic              later_shortcut,
     input  logic [31:0]       shortcut,
     input  logic [3:0]        fraction_bits,
@@ -27,12 +28,14 @@ module snn_lane (
   logic signed [1:0][7:0][8:0] bank_sum;
   // Stage 1: four banks each, 11 bits.
   logic signed [1:0][1:0][10:0] half_sum;
-  // Stage 2: all banks, and the shortcut's value where it spikes.
+  // Stage 2: all banks.
   logic signed [1:0][11:0] sum;
-  logic [1:0][31:0] extra;
-  // Stage 3: with fraction bits.
-  logic [31:0] earlier, later, later_apart;
-  // Stage 4: the two planes together. Stage 5: the totals.
+  // Stage 3: the two planes together, or the shortcut's value as often as it spikes, and the later plane for itself.
+  logic signed [13:0] weights;
+  logic signed [11:0] later_weights;
+  logic [31:0] shortcuts;
+  logic later_is_shortcut;
+  // Stage 4: with fraction bits. Stage 5: the totals.
   logic [31:0] change, later_change;
 
   function automatic logic [8:0] choose(
@@ -52,15 +55,18 @@ module snn_lane (
     four = 11'(ab) + 11'(cd);
   endfunction
 
-  function automatic logic [31:0] scale(input logic [11:0] value, input logic [3:0] bits, input logic [31:0] or_else);
+  function automatic logic [31:0] scale(input logic signed [13:0] value, input logic [3:0] bits);
     logic [31:0] fine;
-    fine = 32'(signed'(value)) << bits[1:0];
+    fine = 32'(value) << bits[1:0];
     case (bits[3:2])
-      2'd0: scale = fine | or_else;
-      2'd1: scale = {fine[27:0], 4'd0} | or_else;
-      default: scale = {fine[23:0], 8'd0} | or_else;
+      2'd0: scale = fine;
+      2'd1: scale = {fine[27:0], 4'd0};
+      default: scale = {fine[23:0], 8'd0};
     endcase
   endfunction
+
+  wire [31:0] earlier_value = !earlier_shortcut ? 32'd0 : binary ? {shortcut[30:0], 1'b0} : shortcut;
+  wire [31:0] later_value = later_shortcut && !pairs ? shortcut : 32'd0;
 
   always_ff @(posedge clk) begin
     if (move[0]) begin
@@ -84,17 +90,17 @@ module snn_lane (
         sum[plane] <= has_rows ? {half_sum[plane][0][10], half_sum[plane][0]} +
                                  {half_sum[plane][1][10], half_sum[plane][1]} : 12'd0;
       end
-      extra[0] <= earlier_shortcut ? shortcut : 32'd0;
-      extra[1] <= later_shortcut ? shortcut : 32'd0;
     end
     if (move[3]) begin
-      earlier <= scale(sum[0], fraction_bits, extra[0]);
-      later <= pairs ? 32'd0 : scale(sum[1], fraction_bits, extra[1]);
-      later_apart <= scale(sum[1], fraction_bits, extra[1]);
+      weights <= (binary ? {sum[0][11], sum[0], 1'b0} : {{2{sum[0][11]}}, sum[0]}) +
+                 (pairs ? 14'd0 : {{2{sum[1][11]}}, sum[1]});
+      later_weights <= sum[1];
+      shortcuts <= earlier_value + later_value;
+      later_is_shortcut <= later_shortcut;
     end
     if (move[4]) begin
-      change <= (binary ? {earlier[30:0], 1'b0} : earlier) + later;
-      later_change <= later_apart;
+      change <= scale(weights, fraction_bits) | shortcuts;
+      later_change <= later_is_shortcut ? shortcut : scale({{2{later_weights[11]}}, later_weights}, fraction_bits);
     end
   end
 

@@ -49,7 +49,7 @@ module snn_line_buffer (
 
     always_ff @(posedge clk) begin
       if (writes) memory[address0] <= write_data_now;
-      else if (reads0) read0 <= memory[address0];
+      if (writes || reads0) read0 <= memory[address0];  // what a write reads is not passed on
     end
 
     always_ff @(posedge clk) begin

@@ -59,9 +59,9 @@ module snn_map_loader (
   wire snn_compute_pkg::held_t held = s ? held1 : held0;
   /* verilator lint_on UNUSEDSIGNAL */
   logic [1:0] loading;  // sources that this group loads
-  wire loads = loading[s];
   wire signed [17:0] next_row = signed'({9'd0, row[s]});
-  wire in_map = row[s] < held.height;
+  logic [1:0] in_map;  // the next row of each source
+  wire loads_row = loading[s] && in_map[s];
   logic skips, wants, room;  // registered, because they come from long comparisons
   logic last_row, last_image, last_group;  // likewise; each state that changes a counter has another one behind it
   logic rows_done;
@@ -77,8 +77,9 @@ module snn_map_loader (
     last_row <= y == layer.output_height - 1'b1;
     last_image <= image == layer.images - 1'b1;
     last_group <= group == layer.output_groups - 1'b1;
-    skips <= in_map && next_row < signed'(first[s]);
-    wants <= in_map && next_row < signed'(last[s]);
+    in_map <= {row[1] < held1.height, row[0] < held0.height};
+    skips <= next_row < signed'(first[s]);
+    wants <= next_row < signed'(last[s]);
     room <= 12'(number[s] - needed[s]) < {3'd0, held.slots} || signed'(12'(number[s] - needed[s])) < 0;
   end
 
@@ -113,10 +114,10 @@ module snn_map_loader (
           last <= {18'(signed'(held1.last_dy)) + 18'd1, 18'(signed'(held0.last_dy)) + 18'd1};
           state <= PREPARE;
         end
-        PREPARE: state <= ROW;  // comparisons of this row and source are being made
+        PREPARE: state <= rows_done ? SKIP_REST : ROW;  // comparisons of this row and source are being made
         ROW: begin
-          if (loads && skips) state <= ADVANCE;
-          else if (loads && wants) begin
+          if (loads_row && skips) state <= ADVANCE;
+          else if (loads_row && wants) begin
             if (room && !on_the_way_full) begin
               row_write <= 1'b1;
               blocks_left <= held.blocks;
@@ -160,10 +161,10 @@ module snn_map_loader (
             slot[s] <= slot[s] + 1'b1;
             slot_address[s] <= slot_address[s] + 14'(held.slot_words);
           end
-          state <= rows_done ? SKIP_REST : PREPARE;
+          state <= PREPARE;
         end
         default: begin  // SKIP_REST: rows below the last reach keep their numbers and slots
-          if (loads && in_map) state <= ADVANCE;
+          if (loads_row) state <= ADVANCE;
           else begin
             s <= !s;
             if (s) begin
@@ -191,10 +192,17 @@ module snn_map_loader (
   logic [2:0] way_in, way_out;
   logic [3:0] way_count;
   logic [14:0] arrived;  // words of the row at the head
+  logic [14:0] last_word0, last_word1;
 
-  wire row_begins = state == ROW && loads && !skips && wants && room && !on_the_way_full;
+  wire row_begins = state == ROW && loads_row && !skips && wants && room && !on_the_way_full;
   wire head = way_source[way_out];
-  wire row_is_there = data_valid && arrived + 15'd1 == (head ? held1.slot_words : held0.slot_words);
+  wire [1:0] completes = {arrived == last_word1, arrived == last_word0};  // of either source
+  wire row_is_there = data_valid && completes[head];
+
+  always_ff @(posedge clk) begin
+    last_word0 <= held0.slot_words - 15'd1;
+    last_word1 <= held1.slot_words - 15'd1;
+  end
 
   assign on_the_way_full = way_count == 4'(ROWS_ON_THE_WAY);
 

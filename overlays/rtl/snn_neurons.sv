@@ -57,7 +57,7 @@ module snn_neurons (
   logic outstanding;   // an end of a pass is on its way, or its sums are here
   logic ends_group;    // this place is its group's last
   logic [4:0] words_left;  // of a readout's place
-  logic dumps_long;
+  logic results_wait;      // words of the place before are still to be sent
 
   // Of the layer: registers, because much hangs on them. They are right long before a layer's first sums are here.
   logic stepwise, readout, leaks, pairs, direct;
@@ -96,8 +96,7 @@ module snn_neurons (
     near_the_end <= last_t - t_next <= EARLY;
   end
 
-  wire dumping_blocks = words_left != 5'd0 || dumps_long;
-  wire may_begin = full && parameters_ready && out_room && !dumping_blocks && !(place_ends && ends_group);
+  wire may_begin = full && parameters_ready && out_room && !results_wait && !(place_ends && (ends_group || long_numbers));
   wire current_there = full || (pairs && t_next_odd);
 
   always_comb begin
@@ -219,8 +218,12 @@ module snn_neurons (
   logic counted;
   logic [3:0][3:0] spikes_of_eight;
 
-  // A long number may still be on its way out when the next place counts; short ones are out in time.
-  assign dumps_long = long_numbers && (place_ends || (fired && fired_last) || planes_left > 5'd2);
+  // A long number may still be on its way out when the next place counts; short ones are out in time. A place may begin
+  // when two pairs of planes are left, or no word of a readout.
+  always_ff @(posedge clk) begin
+    results_wait <= !reset && ((step == CURRENT && readout) || words_left > 5'd1 ||
+                               (long_numbers && (place_ends || (fired && fired_last) || planes_left > 5'd3)));
+  end
 
   always_comb begin
     for (int lane = 0; lane < 32; lane++) begin

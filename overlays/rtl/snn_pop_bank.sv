@@ -95,8 +95,10 @@ module snn_pop_bank (
   assign second_planes = {second_later[second_place], second_earlier[second_place]};
 
   // What is in hand next.
+  /* verilator lint_off UNUSEDSIGNAL */  // one is as good as `some_left`, the other counts further than `number_waiting`
   wire [4:0] number_left = at_least(left);
   wire [4:0] number_coming = at_least(coming);
+  /* verilator lint_on UNUSEDSIGNAL */
   logic [7:0] left_next;
   logic [2:0] number_next;
 

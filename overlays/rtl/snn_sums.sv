@@ -34,8 +34,8 @@ module snn_sums (
   logic [STAGES-1:0] ends, hands, group_ends;
   logic [STAGES-2:0] rows;
   logic [2:0][7:0][1:0] first_at, second_at;  // planes, gated by whether there is a read
-  logic [4:0][63:0] shortcut_at;
-  logic [4:0] shortcut_valid_at;
+  logic [5:0][63:0] shortcut_at;
+  logic [5:0] shortcut_valid_at;
   logic fresh, fresh_hand_over;  // the totals have just been closed
   wire [7:4] moves = rows[7:4] | ends[7:4];
 
@@ -59,9 +59,9 @@ module snn_sums (
         second_at[i] <= second_at[i-1];
       end
     end
-    shortcut_valid_at <= {shortcut_valid_at[3:0], pass_end.valid && pass_end.shortcut_valid};
+    shortcut_valid_at <= {shortcut_valid_at[4:0], pass_end.valid && pass_end.shortcut_valid};
     if (pass_end.valid) shortcut_at[0] <= pass_end.shortcut;
-    for (int i = 1; i < 5; i++) begin
+    for (int i = 1; i < 6; i++) begin
       if (ends[i-1]) shortcut_at[i] <= shortcut_at[i-1];
     end
   end
@@ -86,8 +86,8 @@ module snn_sums (
         .second(second_weight),
         .first_planes(first_at[2]),
         .second_planes(second_at[2]),
-        .earlier_shortcut(shortcut_valid_at[4] && shortcut_at[4][lane]),
-        .later_shortcut(shortcut_valid_at[4] && shortcut_at[4][lane+32]),
+        .earlier_shortcut(shortcut_valid_at[5] && shortcut_at[5][lane]),
+        .later_shortcut(shortcut_valid_at[5] && shortcut_at[5][lane+32]),
         .shortcut(shortcut[lane]),
         .fraction_bits,
         .binary,

@@ -31,9 +31,10 @@ module snn_weight_bank (
     if (write || read_second) second_address <= write ? write_row : second_row;
   end
 
+  // A write reads as well: what it reads is not passed on, and a port without a mode of its own for writes needs no logic.
   always_ff @(posedge clk) begin
     if (writes) memory[second_address] <= write_data;
-    else if (second_reads) second_out <= memory[second_address];
+    if (writes || second_reads) second_out <= memory[second_address];
   end
 
   always_ff @(posedge clk) begin

@@ -181,7 +181,7 @@ module snn_write_port (
   logic ready_last;
   logic [63:0] ready_data;
 
-  /* verilator lint_off PINCONNECTEMPTY */
+  /* verilator lint_off PINCONNECTEMPTY */  // nobody asks how many lengths wait
   snn_queue #(
       .WIDTH(4),
       .DEPTH(4)

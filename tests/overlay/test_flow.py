@@ -13,6 +13,7 @@ import pytest
 
 from overlays.flow import implementation, readback, tools
 from overlays.flow.netlist import Area, Netlist
+from overlays.flow.placement_order import write_ordered
 from overlays.flow.sources import OVERLAYS, RTL, build_hash, rtl_files, rtl_hashes
 from tests.conftest import ROOT
 
@@ -45,6 +46,26 @@ def test_missing_tools_are_all_named_with_where_they_come_from(tmp_path: Path) -
     for need in tools.ALL_NEEDS:
         assert need.names[0] in done.stderr and need.remedy in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_cells_whose_control_nets_few_share_are_placed_first(tmp_path: Path) -> None:
+    def flip_flop(data: int, enable: int) -> dict[str, Any]:
+        return {"type": "FDRE", "connections": {"C": [1], "CE": [enable], "R": ["0"], "D": [data], "Q": [data + 50]}}
+
+    def table(output: int) -> dict[str, Any]:
+        return {"type": "LUT1", "connections": {"A0": [9], "O": [output]}}
+
+    cells = {
+        "common a": flip_flop(10, 2), "common b": flip_flop(11, 2), "rare": flip_flop(12, 3),
+        "before rare": table(12), "before common": table(10), "other": table(13),
+    }  # fmt: skip
+    netlist, ordered = tmp_path / "netlist.json", tmp_path / "ordered.json"
+    netlist.write_text(json.dumps({"modules": {"top": {"attributes": {"top": "1"}, "cells": cells}}}))
+    write_ordered(netlist, ordered)
+    renamed = json.loads(ordered.read_text())["modules"]["top"]["cells"]
+    last_first = [name.partition(".")[2] for name in sorted(renamed, reverse=True)]
+    assert last_first == ["rare", "before rare", "common b", "common a", "before common", "other"]
+    assert {name.partition(".")[2]: cell for name, cell in renamed.items()} == cells
 
 
 def test_a_packed_database_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
