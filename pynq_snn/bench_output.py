@@ -142,9 +142,9 @@ def peer_rows(bench: Bench, accuracy: str = "-") -> list[tuple[str, ...]]:
     if bench.recorded_rtl is not None:
         speed = bench.recorded_rtl
         latency = Figure("", speed.latency_s, "s", SIMULATED)
-        rows.append((f"this, RTL: {setting['model']}, T = {setting['timesteps']}", "rtl", accuracy, number(latency), "-",
-                     "-", "-", f"time: {SIMULATED}, {speed.clock_mhz:g} MHz, recorded (mean of {speed.pictures} "
-                     "test pictures, one at a time)"))  # fmt: skip
+        kind = f"time: {SIMULATED}, {speed.clock_mhz:g} MHz, recorded (mean of {speed.pictures} pictures, one by one)"
+        name = f"this, RTL: {setting['model']}, T = {setting['timesteps']}"
+        rows.append((name, "rtl", accuracy, number(latency), "-", "-", "-", kind))
     for peer in peers():
         accuracy = "-" if peer.accuracy_percent is None else f"{peer.accuracy_percent:g}%"
         values = (("s", peer.latency_s), ("W", peer.power_w), ("J", peer.energy_j), ("GOPS", peer.peak_gops))

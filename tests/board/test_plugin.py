@@ -14,6 +14,7 @@ import pytest
 from pynq_snn.overlay import block_design
 from pynq_snn.overlay.files import OverlayFiles
 from tests.conftest import ROOT
+from tests.documents import commands
 
 pynq = pytest.importorskip("pynq", reason="pynq is not installed here; `make test-board` does it")
 from tests.board.fpga import Fpga  # noqa: E402  only where there is pynq
@@ -66,9 +67,11 @@ def test_the_driver_is_registered_without_an_import_of_ours(tmp_path: Path) -> N
 def test_pynq_delivers_the_notebooks(tmp_path: Path) -> None:
     if not list((ROOT / "notebooks").glob("*.ipynb")):
         pytest.skip("there are no notebooks yet")
-    program = Path(sys.executable).parent / "pynq"
+    (documented,) = (each.words for each in commands("docs/board.md") if each.words[0] == "pynq")
+    words = [str(tmp_path) if word == "/home/xilinx/jupyter_notebooks" else word for word in documented[1:]]
+    assert str(tmp_path) in words
     subprocess.run(
-        [program, "get-notebooks", "--ignore-overlays", "--path", tmp_path, "pynq_snn"],
+        [Path(sys.executable).parent / "pynq", *words],
         cwd=tmp_path, capture_output=True, timeout=120, check=True, env={**os.environ, "BOARD": "Pynq-Z2"},
     )  # fmt: skip
     delivered = list(tmp_path.rglob("pynq_snn/*.ipynb"))
