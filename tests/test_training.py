@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,20 @@ from pynq_snn.accelerator import Accelerator  # noqa: E402
 from pynq_snn.importer import import_network  # noqa: E402
 from pynq_snn.network import integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
+from training import fused  # noqa: E402
 from training.augment import augment, normalise  # noqa: E402
 from training.export import Exporter, metadata_of  # noqa: E402
 from training.networks import NETWORKS  # noqa: E402
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs  # noqa: E402
 from training.resume import warm_start  # noqa: E402
 from training.stepwise import Simulation, replayed  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def uncompiled() -> Iterator[None]:
+    """Compiling takes longer than these tests; one of them compares what is compiled with what is not."""
+    with fused.compiled(False):
+        yield
 
 
 def quantised(name: str) -> Any:
@@ -58,6 +68,69 @@ def test_gradients_of_a_spike_count() -> None:
     assert x.grad.tolist() == [[0.0, 1.0, 0.0]]
     # d (count * V / T) / dV: 0 below, (1 - 1.2) / 4 inside, 4 / 4 above
     assert float(neuron.threshold.grad) == pytest.approx(-0.05 + 1.0)
+
+
+def autograd_counts(x: Any, threshold: Any, timesteps: int, replay: Any) -> tuple[Any, Any]:
+    """Return outputs and totals whose gradient PyTorch finds: straight-through rounding, clipping one step outside."""
+    scaled = x / (threshold / timesteps)
+    inside = (scaled > -0.5) & (scaled < timesteps + 0.5)
+    count = scaled.round().clamp(0, timesteps) if replay is None else replay
+    through = torch.where(inside, scaled + (count - scaled).detach(), count)
+    y = through * (threshold / timesteps)
+    return y, y.sum() * (timesteps / threshold.detach())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("replayed_counts", [False, True])
+@pytest.mark.parametrize("shape", [(3, 5, 4, 2), (7, 6)])
+def test_spike_counts_have_the_gradient_of_the_plain_formula(shape: Any, replayed_counts: bool, dtype: Any) -> None:
+    torch.manual_seed(0)
+    neuron = SpikeCount(8)
+    neuron.fan_out = 3.0
+    neuron.replay = torch.randint(0, 9, shape).to(dtype) if replayed_counts else None
+    x = (torch.randn(shape) * 2).to(dtype).requires_grad_()
+    weights = torch.randn(shape)
+    plain, threshold = x.detach().float().requires_grad_(), neuron.threshold.detach().clone().requires_grad_()
+    expected, total = autograd_counts(plain, threshold, 8, neuron.replay)
+    ((expected * weights.to(dtype)).sum() + 0.01 * 3 * total / len(x)).backward()
+    y = neuron(x)
+    ((y * weights.to(dtype)).float().sum() + 0.01 * neuron.synaptic_operations).backward()
+    tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-2, "atol": 1e-2}
+    torch.testing.assert_close(y.float(), expected, **tolerance)
+    torch.testing.assert_close(neuron.synaptic_operations, 3 * total / len(x), rtol=1e-4, atol=1e-4)
+    assert neuron.firing_rate == pytest.approx(float(total.detach()) / x.numel() / 8, rel=1e-4)
+    assert x.grad is not None and y.dtype == dtype
+    torch.testing.assert_close(x.grad.float(), plain.grad, **tolerance)
+    torch.testing.assert_close(neuron.threshold.grad, threshold.grad, **tolerance)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch by PyTorch
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++")
+def test_compiled_operations_compute_what_plain_ones_do() -> None:
+    torch.manual_seed(0)
+    x, gradient = torch.randn(2, 999).bfloat16()
+    arguments = (x, torch.tensor(1.3), 8, None, gradient, torch.tensor(0.1))
+    expected = fused.count_gradients(*arguments)
+    with fused.compiled():
+        found = fused.count_gradients(*arguments)
+        assert fused.is_compiling()
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_without_a_compiler_training_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(function: Any, **_: Any) -> Any:
+        def fail(*_: Any) -> None:
+            raise RuntimeError("No working C++ compiler found")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    double = fused.fused(lambda x: 2 * x)
+    with fused.compiled():
+        with pytest.warns(RuntimeWarning, match="No working C.. compiler"):
+            assert double(3) == 6
+        assert double(4) == 8  # said once
 
 
 def test_weights_in_training_are_int8_steps() -> None:

@@ -10,32 +10,30 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from training.fused import count_gradients, count_spikes, flatten, memory_format_of, round_rows, unflatten
+
 INITIAL_THRESHOLD = 2.0  # batch-normalised inputs rarely pass 2; starting at 4 would leave half of the levels unused
 WEIGHT_LEVELS = 127
 
 
 class _CountFunction(torch.autograd.Function):
-    """One fused step in the dtype of the input: separate float32 operations cost twice the memory traffic."""
+    """`fused.count_spikes` on tensors of any shape; saves nothing but its inputs."""
 
     @staticmethod
     def forward(ctx, x, threshold, timesteps, replay):  # type: ignore[no-untyped-def,override]
-        step = threshold / timesteps
-        scaled = x / step.to(x.dtype)
-        value = scaled.round().clamp_(0, timesteps) if replay is None else replay.to(x.dtype)
-        ctx.save_for_backward(scaled, value, threshold)
-        ctx.timesteps = timesteps
-        return value * step.to(x.dtype)
+        order = memory_format_of(x)
+        flat, counts = flatten(x, order), None if replay is None else flatten(replay, order)
+        ctx.save_for_backward(flat, threshold, counts)
+        ctx.timesteps, ctx.order = timesteps, order
+        y, total = count_spikes(flat, threshold, timesteps, counts)
+        return unflatten(y, x.shape, order), total
 
     @staticmethod
-    def backward(ctx, gradient):  # type: ignore[no-untyped-def,override]
-        scaled, value, threshold = ctx.saved_tensors
-        timesteps = ctx.timesteps
-        inside = (scaled > -0.5) & (scaled < timesteps + 0.5)
-        # LSQ (Esser et al., ICLR 2020, eq. 3): d value*step / d step = value - scaled inside, value outside. Its
-        # gradient scale is left out: it stops thresholds of convolutions from moving at all in a few epochs.
-        slope = torch.where(inside, value - scaled, value)
-        to_threshold = (gradient * slope).sum(dtype=torch.float32) / timesteps
-        return gradient * inside, to_threshold.reshape(threshold.shape), None, None
+    def backward(ctx, to_output, to_total):  # type: ignore[no-untyped-def,override]
+        x, threshold, counts = ctx.saved_tensors
+        to_y = flatten(to_output, ctx.order)
+        to_x, to_threshold = count_gradients(x, threshold, ctx.timesteps, counts, to_y, to_total)
+        return unflatten(to_x, to_output.shape, ctx.order), to_threshold, None, None
 
 
 class SpikeCount(nn.Module):
@@ -64,30 +62,32 @@ class SpikeCount(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         threshold = self.threshold.abs().clamp_min(1e-3)
-        y = _CountFunction.apply(x, threshold, self.timesteps, self.replay)
-        counts = y.sum(dtype=torch.float32) * (self.timesteps / threshold.detach()) / len(y)
-        self.synaptic_operations = counts * self.fan_out
-        self.firing_rate = float(counts.detach()) / (y[0].numel() * self.timesteps)
+        y, total = _CountFunction.apply(x, threshold, self.timesteps, self.replay)
+        self.synaptic_operations = total * (self.fan_out / len(y))
+        self.firing_rate = float(total.detach()) / (y.numel() * self.timesteps)
         return y
 
 
-def weight_scale(weight: torch.Tensor) -> torch.Tensor:
-    """Scale by which the largest magnitude becomes 127: float32 [C, 1, 1, 1] for kernels, one for a classifier.
+class _RoundFunction(torch.autograd.Function):
+    """Rounding to int8 steps whose gradient passes straight through."""
 
-    Classes share a scale, so that the accelerator's integer scores can be compared as they are.
-    """
-    magnitudes = weight.detach().abs()
-    peak = magnitudes.amax((1, 2, 3), keepdim=True) if weight.ndim == 4 else magnitudes.amax()
-    return peak.clamp_min(1e-8) / WEIGHT_LEVELS
+    @staticmethod
+    def forward(ctx, weight):  # type: ignore[no-untyped-def,override]
+        # Classes share a scale, so that the accelerator's integer scores can be compared as they are.
+        order = memory_format_of(weight)
+        rows = flatten(weight, order).reshape(len(weight) if weight.ndim == 4 else 1, -1)
+        return unflatten(round_rows(rows, WEIGHT_LEVELS), weight.shape, order)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def,override]
+        return gradient
 
 
 class Int8Weight(nn.Module):
-    """Parametrisation that rounds a weight to int8 steps; the gradient passes straight through."""
+    """Parametrisation that puts a weight on int8 steps: a scale for each output channel, one for a classifier."""
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        scale = weight_scale(weight)
-        quantised = (weight / scale).round().clamp(-WEIGHT_LEVELS, WEIGHT_LEVELS) * scale
-        return weight + (quantised - weight).detach()
+        return _RoundFunction.apply(weight)
 
 
 def quantise_weights(network: nn.Module) -> None:
