@@ -1,8 +1,8 @@
 """Convolutions of small maps as matrix products.
 
-With 4x4 outputs a picture or fewer, oneDNN's bfloat16 convolutions and their gradients took three to seven times as
-long on a CPU with AMX as products of the same size (128 pictures, 512 channels); copying the windows of the input into the
-rows of a matrix costs little there. Larger maps stay with oneDNN: their copies, nine times the input, cost more.
+With 4x4 outputs a picture or fewer and 512 channels, oneDNN's bfloat16 convolutions with their gradients took two to
+seven times as long on a CPU with AMX (batches of 128) as copying the windows of the input into the rows of a matrix and
+multiplying. Larger maps stay with oneDNN: their copies, nine times the input, cost more.
 """
 
 from __future__ import annotations
