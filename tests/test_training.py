@@ -20,6 +20,7 @@ from pynq_snn.network import integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
 from training import fused  # noqa: E402
 from training.augment import augment, normalise  # noqa: E402
+from training.convolution import Convolution, windows_of  # noqa: E402
 from training.export import Exporter, metadata_of  # noqa: E402
 from training.networks import NETWORKS  # noqa: E402
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs  # noqa: E402
@@ -131,6 +132,35 @@ def test_without_a_compiler_training_goes_on(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.warns(RuntimeWarning, match="No working C.. compiler"):
             assert double(3) == 6
         assert double(4) == 8  # said once
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride"), [((4, 4), 3, 1), ((2, 2), 3, 1), ((1, 1), 3, 1), ((5, 7), 3, 2), ((8, 8), 1, 2)]
+)
+def test_products_compute_what_convolutions_do(size: Any, kernel: int, stride: int) -> None:
+    torch.manual_seed(0)
+    layer = Convolution(6, 5, kernel, stride)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight.bfloat16())
+    x = torch.randn(3, 6, *size).bfloat16().requires_grad_()
+    plain = x.detach().float().requires_grad_()  # never small and bfloat16: PyTorch's own
+    expected = layer(plain)
+    gradient = torch.randn_like(expected).bfloat16()
+    (expected_to_weight,) = torch.autograd.grad(expected, layer.weight, gradient.float(), retain_graph=True)
+    expected.backward(gradient.float())
+    layer.weight.grad = None
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert type(y.grad_fn).__name__ == "_ProductFunctionBackward"
+    y.backward(gradient)
+    for found, wanted in ((y, expected), (x.grad, plain.grad), (layer.weight.grad, expected_to_weight)):
+        torch.testing.assert_close(found.float(), wanted, rtol=2e-2, atol=2e-2)
+
+
+def test_windows_of_a_map_are_what_each_output_sees() -> None:
+    x = torch.arange(1.0, 5).reshape(1, 1, 2, 2)
+    seen = ["000012034", "000120340", "012034000", "120340000"]
+    assert windows_of(x, 3, 1).tolist() == [[float(digit) for digit in window] for window in seen]
 
 
 def test_weights_in_training_are_int8_steps() -> None:

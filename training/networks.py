@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from training.convolution import Convolution
+
 Activation = Callable[[], nn.Module]
 
 VGG11_PLAN = (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M")
@@ -24,7 +26,7 @@ class ConvUnit(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, pool: bool = False):
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
+        self.conv = Convolution(channels_in, channels_out, kernel, stride)
         self.norm = nn.BatchNorm2d(channels_out)
         self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
 

@@ -1,12 +1,11 @@
 // One output channel: the weights of this cycle's rows added up for two planes, and the sums over passes.
 //
-// A pipeline of six stages, moved by `move` (stage k works where move[k]); the rows come from the weight memory's output
-// registers. `planes` says for each row which planes have the spike (bit 0 the earlier). Two rows of a bank are first added
+// A pipeline of six stages; the rows come from the weight memory's output registers. Only the totals have an enable:
+// registers that share their control nets with many others are the ones for which there is room on the device. `planes` says for each row which planes have the spike (bit 0 the earlier). Two rows of a bank are first added
 // once for both planes: each plane then chooses among nothing, either, and both. A pass has rows or, at its end, spikes of
 // the identity shortcut, never both in the same cycle.
 module snn_lane (
     input  logic              clk,
-    input  logic [5:0]        move,
     input  logic              has_rows,         // stage 2: rows, not only the end of a pass
     input  logic [7:0][7:0]   first,
     input  logic [7:0][7:0]   second,
@@ -18,6 +17,7 @@ module snn_lane (
     input  logic [3:0]        fraction_bits,
     input  logic              binary,           // planes are bits of numbers
     input  logic              pairs,            // sums of the two planes are kept apart
+    input  logic              adds,             // stage 5: there is something to add
     input  logic              clears,           // stage 5: a new hand-over begins
     input  logic              quadruples,       // stage 5: a new pair of bits begins
     output logic [31:0]       total,            // valid after stage 5; the earlier plane's in `pairs`
@@ -69,43 +69,31 @@ module snn_lane (
   wire [31:0] later_value = later_shortcut && !pairs ? shortcut : 32'd0;
 
   always_ff @(posedge clk) begin
-    if (move[0]) begin
-      for (int bank = 0; bank < 8; bank++) begin
-        logic [8:0] both;
-        both = {first[bank][7], first[bank]} + {second[bank][7], second[bank]};
-        for (int plane = 0; plane < 2; plane++) begin
-          bank_sum[plane][bank] <= choose(
-              first[bank], second[bank], both, first_planes[bank][plane], second_planes[bank][plane]);
-        end
-      end
-    end
-    if (move[1]) begin
+    for (int bank = 0; bank < 8; bank++) begin
+      logic [8:0] both;
+      both = {first[bank][7], first[bank]} + {second[bank][7], second[bank]};
       for (int plane = 0; plane < 2; plane++) begin
-        half_sum[plane][0] <= four(bank_sum[plane][0], bank_sum[plane][1], bank_sum[plane][2], bank_sum[plane][3]);
-        half_sum[plane][1] <= four(bank_sum[plane][4], bank_sum[plane][5], bank_sum[plane][6], bank_sum[plane][7]);
+        bank_sum[plane][bank] <= choose(
+            first[bank], second[bank], both, first_planes[bank][plane], second_planes[bank][plane]);
       end
     end
-    if (move[2]) begin
-      for (int plane = 0; plane < 2; plane++) begin
-        sum[plane] <= has_rows ? {half_sum[plane][0][10], half_sum[plane][0]} +
-                                 {half_sum[plane][1][10], half_sum[plane][1]} : 12'd0;
-      end
+    for (int plane = 0; plane < 2; plane++) begin
+      half_sum[plane][0] <= four(bank_sum[plane][0], bank_sum[plane][1], bank_sum[plane][2], bank_sum[plane][3]);
+      half_sum[plane][1] <= four(bank_sum[plane][4], bank_sum[plane][5], bank_sum[plane][6], bank_sum[plane][7]);
+      sum[plane] <= has_rows ? {half_sum[plane][0][10], half_sum[plane][0]} +
+                               {half_sum[plane][1][10], half_sum[plane][1]} : 12'd0;
     end
-    if (move[3]) begin
-      weights <= (binary ? {sum[0][11], sum[0], 1'b0} : {{2{sum[0][11]}}, sum[0]}) +
-                 (pairs ? 14'd0 : {{2{sum[1][11]}}, sum[1]});
-      later_weights <= sum[1];
-      shortcuts <= earlier_value + later_value;
-      later_is_shortcut <= later_shortcut;
-    end
-    if (move[4]) begin
-      change <= scale(weights, fraction_bits) | shortcuts;
-      later_change <= later_is_shortcut ? shortcut : scale({{2{later_weights[11]}}, later_weights}, fraction_bits);
-    end
+    weights <= (binary ? {sum[0][11], sum[0], 1'b0} : {{2{sum[0][11]}}, sum[0]}) +
+               (pairs ? 14'd0 : {{2{sum[1][11]}}, sum[1]});
+    later_weights <= sum[1];
+    shortcuts <= earlier_value + later_value;
+    later_is_shortcut <= later_shortcut;
+    change <= scale(weights, fraction_bits) | shortcuts;
+    later_change <= later_is_shortcut ? shortcut : scale({{2{later_weights[11]}}, later_weights}, fraction_bits);
   end
 
   always_ff @(posedge clk) begin
-    if (move[5]) begin
+    if (adds) begin
       total <= change + (clears ? 32'd0 : quadruples ? {total[29:0], 2'b00} : total);
       if (pairs) later_total <= later_change + (clears ? 32'd0 : later_total);
     end

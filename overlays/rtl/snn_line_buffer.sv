@@ -57,8 +57,8 @@ module snn_line_buffer (
     end
 
     always_ff @(posedge clk) begin
-      if (was_read[0] && segment_read[0] == 3'(i)) out0[i] <= read0;
-      if (was_read[1] && segment_read[1] == 3'(i)) out1[i] <= read1;
+      out0[i] <= read0;
+      out1[i] <= read1;
     end
   end
 

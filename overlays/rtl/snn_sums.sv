@@ -37,7 +37,7 @@ module snn_sums (
   logic [5:0][63:0] shortcut_at;
   logic [5:0] shortcut_valid_at;
   logic fresh, fresh_hand_over;  // the totals have just been closed
-  wire [7:4] moves = rows[7:4] | ends[7:4];
+  wire moves = rows[7] || ends[7];
 
   always_ff @(posedge clk) begin
     if (reset) begin
@@ -80,7 +80,7 @@ module snn_sums (
 
     snn_lane sums (
         .clk,
-        .move({moves[7:4], rows[3:2]}),
+        .adds(moves),
         .has_rows(rows[4]),
         .first(first_weight),
         .second(second_weight),
@@ -110,7 +110,7 @@ module snn_sums (
     if (reset) begin
       fresh <= 1'b1;
       fresh_hand_over <= 1'b1;
-    end else if (moves[7]) begin
+    end else if (moves) begin
       fresh <= ends[7];
       if (ends[7]) fresh_hand_over <= hands[7];
     end

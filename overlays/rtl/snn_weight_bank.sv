@@ -1,8 +1,8 @@
 // One bank of the weight memory: 1,024 rows of 32 int8, true dual port.
 //
 // Registers on both sides: addresses given in one cycle (`read_first`, `read_second`, or `write_row`, which takes the
-// second port) give `first` and `second` three cycles later, where they stay until the next read. The data of a write
-// come one cycle after its address.
+// second port) give `first` and `second` three cycles later, for one cycle. The data of a write come one cycle after its
+// address.
 module snn_weight_bank (
     input  logic         clk,
     input  logic         write,
@@ -19,14 +19,12 @@ module snn_weight_bank (
   logic [255:0] memory[1024];
   logic [255:0] second_out, first_out;
   logic [9:0] first_address, second_address;
-  logic writes, first_reads, second_reads, first_read, second_read;
+  logic writes, first_reads, second_reads;
 
   always_ff @(posedge clk) begin
     writes <= write;
     first_reads <= read_first;
     second_reads <= read_second;
-    first_read <= first_reads;
-    second_read <= second_reads;
     if (read_first) first_address <= first_row;
     if (write || read_second) second_address <= write ? write_row : second_row;
   end
@@ -42,8 +40,8 @@ module snn_weight_bank (
   end
 
   always_ff @(posedge clk) begin
-    if (first_read) first <= first_out;
-    if (second_read) second <= second_out;
+    first <= first_out;
+    second <= second_out;
   end
 
   always_ff @(posedge clk) assert (!(write && read_second));  // otherwise: the second port is taken
