@@ -40,8 +40,9 @@ def board(fpga: Fpga, overlay: OverlayFiles, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(presence, "MEMORY_FACTS", tmp_path / "meminfo")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setenv("XILINX_XRT", "/usr")
-    monkeypatch.setattr("pynq_snn.overlay.files.overlay_folder", lambda: overlay.bitstream.parent)
+    # The plug-in asks for the folder when it is imported, which has to be before that is another one.
     monkeypatch.setattr("pynq_snn.pynq_plugin.overlays.__path__", [str(overlay.bitstream.parent)])
+    monkeypatch.setattr("pynq_snn.overlay.files.overlay_folder", lambda: overlay.bitstream.parent)
     monkeypatch.setattr("pynq_snn.devices.board.device.default_lock_file", lambda: tmp_path / "lock")
     shutil.copy(ROOT / "examples" / "cat.png", tmp_path)
     monkeypatch.chdir(tmp_path)
