@@ -16,7 +16,7 @@ from torch import nn
 
 from training.augment import MEAN, STD
 from training.networks import NETWORKS, ConvUnit, ResNet18
-from training.quantisers import WEIGHT_LEVELS, SpikeCount
+from training.quantisers import WEIGHT_LEVELS, SharedUnits, SpikeCount, own_scale
 
 OPSET = 13
 IR_VERSION = 8
@@ -45,11 +45,6 @@ def to_array(tensor: torch.Tensor) -> FloatArray:
     return tensor.detach().double().cpu().numpy()
 
 
-def norm_gain(unit: ConvUnit) -> FloatArray:
-    """Return the factor of a batch normalisation in evaluation mode, float64 [channels]."""
-    return to_array(unit.norm.weight) / np.sqrt(to_array(unit.norm.running_var) + unit.norm.eps)
-
-
 class Exporter:
     """Writes one network; `quantised` chooses between QCDQ and float32."""
 
@@ -57,7 +52,7 @@ class Exporter:
         self.network = network
         self.quantised = quantised
         self.graph = _Graph()
-        self.scales: dict[str, FloatArray] = {}  # of convolutions whose scale is not their own largest weight
+        self.shared = SharedUnits(network).scales if quantised else {}
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -77,7 +72,7 @@ class Exporter:
     def unit(self, name: str, unit: ConvUnit, source: str) -> str:
         """Return what a convolution, its batch normalisation and its pooling compute."""
         weight = to_array(unit.conv.weight)
-        scale = self.scales.get(name, own_scale(weight))
+        scale = to_array(self.shared.get(unit.conv, lambda: own_scale(unit.conv.weight))())
         conv = self.graph.node(
             "Conv",
             f"{name}.conv",
@@ -104,7 +99,7 @@ class Exporter:
         """Return spike counts times their step, or the rectified current in the float twin."""
         if not isinstance(activation, SpikeCount):
             return self.graph.node("Relu", name, current)
-        step = self.graph.constant(f"{name}.step", np.array(step_of(activation), np.float32))
+        step = self.graph.constant(f"{name}.step", to_array(activation.step).astype(np.float32))
         zero = self.graph.constant("zero", np.array(0, np.uint8))
         limit = self.graph.constant("timesteps", np.array(activation.timesteps, np.uint8))
         counts = self.graph.node("QuantizeLinear", f"{name}.rounded", current, step, zero)
@@ -156,38 +151,16 @@ class Exporter:
     def _resnet18(self) -> str:
         network: Any = self.network
         value = self.fire("stem.spikes", network.stem_activation, self.unit("stem", network.stem, "input"))
-        step = network.stem_activation
         for index, block in enumerate(network.blocks):
             name = f"block{index}"
-            if self.quantised and isinstance(block.shortcut, ConvUnit):
-                self._share_unit(name, block, step_of(block.activation1), step_of(step))
             inner = self.fire(f"{name}.spikes1", block.activation1, self.unit(f"{name}.unit1", block.unit1, value))
             residual = self.unit(f"{name}.unit2", block.unit2, inner)
             shortcut = value
             if isinstance(block.shortcut, ConvUnit):
                 shortcut = self.unit(f"{name}.shortcut", block.shortcut, value)
             summed = self.graph.node("Add", f"{name}.sum", residual, shortcut)
-            value, step = self.fire(f"{name}.spikes2", block.activation2, summed), block.activation2
+            value = self.fire(f"{name}.spikes2", block.activation2, summed)
         return self.graph.node("GlobalAveragePool", "pooled", value)
-
-    def _share_unit(self, name: str, block: Any, step_main: float, step_shortcut: float) -> None:
-        """Choose scales by which both branches of a block count in the same unit (docs/numerics.md, section 6)."""
-        gains = [np.abs(norm_gain(block.unit2)) * step_main, np.abs(norm_gain(block.shortcut)) * step_shortcut]
-        own = [own_scale(to_array(block.unit2.conv.weight)), own_scale(to_array(block.shortcut.conv.weight))]
-        unit = np.maximum(gains[0] * own[0], gains[1] * own[1])
-        for part, gain, scale in zip(("unit2", "shortcut"), gains, own, strict=True):
-            self.scales[f"{name}.{part}"] = np.where(gain > 0, unit / np.where(gain > 0, gain, 1), scale)
-
-
-def own_scale(weight: FloatArray) -> FloatArray:
-    """Return the scale of each output channel, float64 [channels], that makes its largest weight 127."""
-    peak = np.abs(weight).reshape(len(weight), -1).max(axis=1)
-    return np.maximum(peak, 1e-8) / WEIGHT_LEVELS
-
-
-def step_of(activation: SpikeCount) -> float:
-    """Return what one spike count stands for: threshold / T."""
-    return float(activation.threshold.detach().abs().clamp_min(1e-3)) / activation.timesteps
 
 
 def metadata_of(name: str, labels: list[str], timesteps: int, size: tuple[int, int]) -> dict[str, str]:

@@ -125,7 +125,12 @@ def count_gradients(
 
 
 @fused
-def round_rows(weight: torch.Tensor, levels: int) -> torch.Tensor:
-    """Return float32 [rows, columns] on steps by which the largest magnitude of each row becomes `levels`."""
-    scale = weight.abs().amax(1, keepdim=True).clamp_min(1e-8) / levels
-    return (weight / scale).round() * scale
+def round_rows(weight: torch.Tensor, step: torch.Tensor, levels: int) -> torch.Tensor:
+    """Return float32 [rows, columns] on whole steps, up to `levels` of them in each direction.
+
+    Parameters
+    ----------
+    weight : float32 [rows, columns]
+    step : float32 [rows, 1]
+    """
+    return (weight / step).round().clamp(-levels, levels) * step

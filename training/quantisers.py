@@ -7,12 +7,17 @@ integrate-and-fire neuron of threshold V and initial potential V / 2 emits in T 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
 from training.fused import count_gradients, count_spikes, flatten, memory_format_of, round_rows, unflatten
+from training.networks import BasicBlock, ConvUnit, ResNet18
 
 INITIAL_THRESHOLD = 2.0  # batch-normalised inputs rarely pass 2; starting at 4 would leave half of the levels unused
+SMALLEST_THRESHOLD = 1e-3
 WEIGHT_LEVELS = 127
 
 
@@ -47,6 +52,8 @@ class SpikeCount(nn.Module):
         Additions that one spike causes downstream; set by `training.networks` users, weighs `synaptic_operations`.
     synaptic_operations : float32 []
         Differentiable mean additions per image of the last forward pass.
+    firing_rate : float
+        Share of timesteps with a spike in the last forward pass.
     replay : float [N, C, H, W] or None
         Counts to put out instead of those of the input; `training.stepwise` sets them.
     """
@@ -57,44 +64,133 @@ class SpikeCount(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(INITIAL_THRESHOLD))
         self.fan_out = 0.0
         self.synaptic_operations = torch.zeros(())
-        self.firing_rate = 0.0
+        self._rate = torch.zeros(())
         self.replay: torch.Tensor | None = None
 
+    @property
+    def step(self) -> torch.Tensor:
+        """What one spike count stands for: threshold / T, float32 []."""
+        return self.threshold.abs().clamp_min(SMALLEST_THRESHOLD) / self.timesteps
+
+    @property
+    def firing_rate(self) -> float:
+        return float(self._rate)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        threshold = self.threshold.abs().clamp_min(1e-3)
+        threshold = self.threshold.abs().clamp_min(SMALLEST_THRESHOLD)
         y, total = _CountFunction.apply(x, threshold, self.timesteps, self.replay)
         self.synaptic_operations = total * (self.fan_out / len(y))
-        self.firing_rate = float(total.detach()) / (y.numel() * self.timesteps)
+        self._rate = total.detach() / (y.numel() * self.timesteps)  # read when asked for: a GPU need not be waited for
         return y
+
+
+def set_timesteps(network: nn.Module, timesteps: int) -> None:
+    """Let every neuron fire in `timesteps`; thresholds stay, so a spike count stands for more or less."""
+    for module in network.modules():
+        if isinstance(module, SpikeCount):
+            module.timesteps = timesteps
 
 
 class _RoundFunction(torch.autograd.Function):
     """Rounding to int8 steps whose gradient passes straight through."""
 
     @staticmethod
-    def forward(ctx, weight):  # type: ignore[no-untyped-def,override]
+    def forward(ctx, weight, scale):  # type: ignore[no-untyped-def,override]
         # Classes share a scale, so that the accelerator's integer scores can be compared as they are.
         order = memory_format_of(weight)
         rows = flatten(weight, order).reshape(len(weight) if weight.ndim == 4 else 1, -1)
-        return unflatten(round_rows(rows, WEIGHT_LEVELS), weight.shape, order)
+        step = own_scale(rows) if scale is None else scale
+        return unflatten(round_rows(rows, step[:, None], WEIGHT_LEVELS), weight.shape, order)
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def,override]
-        return gradient
+        return gradient, None
 
 
 class Int8Weight(nn.Module):
-    """Parametrisation that puts a weight on int8 steps: a scale for each output channel, one for a classifier."""
+    """Parametrisation that puts a weight on int8 steps: a scale for each output channel, one for a classifier.
+
+    Parameters
+    ----------
+    scale : callable or None
+        Returns the scales, float32 [channels]; without one the largest weight of a channel decides.
+    """
+
+    def __init__(self, scale: Callable[[], torch.Tensor] | None = None):
+        super().__init__()
+        self.scale = scale
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        return _RoundFunction.apply(weight)
+        return _RoundFunction.apply(weight, self.scale() if self.scale else None)
 
 
 def quantise_weights(network: nn.Module) -> None:
     """Put every convolution and linear weight of `network` on int8 steps, in place."""
+    shared = SharedUnits(network).scales
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.utils.parametrize.register_parametrization(module, "weight", Int8Weight())
+            nn.utils.parametrize.register_parametrization(module, "weight", Int8Weight(shared.get(module)))
+
+
+class SharedUnits:
+    """Scales by which both branches of a residual block count in the same unit (docs/numerics.md, section 6).
+
+    Attributes
+    ----------
+    scales : dict of Conv2d to callable
+        For each convolution that has to share, what returns its scales: float [channels], of the present weights,
+        thresholds and statistics of batch norm.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.scales: dict[nn.Module, Callable[[], torch.Tensor]] = {}
+        if not isinstance(network, ResNet18):
+            return
+        source: Any = network.stem_activation
+        for block in network.blocks:
+            if isinstance(block.shortcut, ConvUnit):
+                for number, unit in enumerate((block.unit2, block.shortcut)):
+                    self.scales[unit.conv] = lambda b=block, s=source, n=number: shared_scales(b, s)[n]
+            source = block.activation2
+
+
+@torch.no_grad()
+def shared_scales(block: BasicBlock, source: SpikeCount) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the scales of a block's second convolution and of its 1x1 shortcut, float [channels] each.
+
+    Each branch's unit is its gain times its scale times what a count of its input stands for; the larger of the two
+    units serves both, so that all weights fit int8.
+
+    Parameters
+    ----------
+    source : SpikeCount
+        The activation that the block reads.
+    """
+    units: tuple[Any, Any] = (block.unit2, block.shortcut)
+    steps = (block.activation1.step, source.step)  # type: ignore[union-attr]
+    factors = [norm_gain(unit).abs() * step for unit, step in zip(units, steps, strict=True)]
+    own = [own_scale(original_weight(unit.conv)) for unit in units]
+    unit = torch.maximum(factors[0] * own[0], factors[1] * own[1])
+    main, shortcut = (torch.where(f > 0, unit / f, scale) for f, scale in zip(factors, own, strict=True))
+    return main, shortcut
+
+
+def norm_gain(unit: ConvUnit) -> torch.Tensor:
+    """Return the factor of a batch normalisation in evaluation mode, float [channels]."""
+    variance: Any = unit.norm.running_var
+    return unit.norm.weight / torch.sqrt(variance + unit.norm.eps)
+
+
+def own_scale(weight: torch.Tensor) -> torch.Tensor:
+    """Return the scale of each output channel that makes its largest weight 127, float [channels]."""
+    return weight.abs().flatten(1).amax(1).clamp_min(1e-8) / WEIGHT_LEVELS
+
+
+def original_weight(layer: Any) -> torch.Tensor:
+    """Return a weight as it is trained, before rounding."""
+    parametrised = nn.utils.parametrize.is_parametrized(layer, "weight")
+    original: torch.Tensor = layer.parametrizations.weight.original if parametrised else layer.weight
+    return original
 
 
 @torch.no_grad()

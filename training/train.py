@@ -26,7 +26,7 @@ from tqdm import tqdm
 from pynq_snn.datasets import Dataset, load_dataset
 from training.augment import augment, normalise
 from training.networks import NETWORKS
-from training.quantisers import SpikeCount, quantise_weights, set_fan_outs
+from training.quantisers import SpikeCount, quantise_weights, set_fan_outs, set_timesteps
 from training.resume import warm_start
 from training.stepwise import Simulation, replayed
 
@@ -47,6 +47,9 @@ class Recipe:
     synops_weight: float = 0.0
     cutout: bool = False
     small_epochs: int = 0
+    short_timesteps: int = 0
+    distillation: float = 0.0
+    teacher: str = ""
     seed: int = 1
     start: str = ""
 
@@ -56,6 +59,8 @@ DEFAULTS = {
     "quantised": {"epochs": 8, "peak_learning_rate": 0.02},
     "stepwise": {"epochs": 2, "peak_learning_rate": 0.002},
 }
+SHORT_SHARE = 0.25  # of the batches see the short window, where there is one
+TEMPERATURE = 2.0  # of distillation: softens the classes' scores
 GLANCE = 1000  # test pictures that are looked at between epochs
 BEFORE = {"quantised": "float", "stepwise": "quantised"}  # the stage that a stage starts from
 
@@ -70,21 +75,63 @@ def build(recipe: Recipe, classes: int, picture: torch.Size) -> nn.Module:
     return network
 
 
-def classification_loss(network: nn.Module, x: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+def load_teacher(recipe: Recipe, classes: int) -> nn.Module | None:
+    """Return the full-precision twin whose scores the quantised network learns to give; None where none is asked for.
+
+    Raises
+    ------
+    SystemExit
+        Its checkpoint is missing, or of another network.
+    """
+    if not recipe.distillation:
+        return None
+    if not Path(recipe.teacher).exists():
+        raise SystemExit(f"{recipe.teacher}: no such checkpoint of a full-precision twin; train it, or name one")
+    teacher = NETWORKS[recipe.network](classes=classes)
+    warm_start(teacher, Path(recipe.teacher))
+    return teacher.eval().requires_grad_(False)
+
+
+def batch_loss(
+    network: nn.Module, teacher: nn.Module | None, x: torch.Tensor, labels: torch.Tensor, recipe: Recipe
+) -> torch.Tensor:
     """Return the loss of a batch, synaptic operations included, under every firing order that the stage trains."""
     loss = torch.zeros((), device=x.device)
+    wanted = teacher(x).float() if teacher else None
     orders: list[dict[SpikeCount, torch.Tensor]] = [{}]
     if recipe.stage == "stepwise":
-        simulation = Simulation(network, recipe.timesteps)
+        simulation = Simulation(network, timesteps_of(network))
         simulation.run(x)
         orders.append(simulation.counts)
     for counts in orders:
         with replayed(counts):
-            logits = network(x)
-        loss = loss + nn.functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+            logits = network(x).float()
+        loss = loss + classification_loss(logits, wanted, labels, recipe)
         if recipe.synops_weight:
             loss = loss + recipe.synops_weight * sum(operations_of(network), torch.zeros((), device=x.device)) / 1e6
     return loss
+
+
+def classification_loss(
+    logits: torch.Tensor, wanted: torch.Tensor | None, labels: torch.Tensor, recipe: Recipe
+) -> torch.Tensor:
+    """Return cross entropy with the labels, mixed with the divergence from a teacher's scores where there is one.
+
+    Notes
+    -----
+    Distillation as in Hinton et al. 2015 (arXiv 1503.02531): both scores at TEMPERATURE, times its square.
+    """
+    loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    if wanted is None:
+        return loss
+    soft, target = (nn.functional.log_softmax(scores / TEMPERATURE, dim=1) for scores in (logits, wanted))
+    divergence = nn.functional.kl_div(soft, target, reduction="batchmean", log_target=True) * TEMPERATURE**2
+    return (1 - recipe.distillation) * loss + recipe.distillation * divergence
+
+
+def timesteps_of(network: nn.Module) -> int:
+    """Return the number of timesteps that a quantised network fires in at present."""
+    return next(module.timesteps for module in network.modules() if isinstance(module, SpikeCount))
 
 
 def operations_of(network: nn.Module) -> list[torch.Tensor]:
@@ -120,12 +167,14 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return accuracy in percent, and for quantised networks firing rates and synaptic operations per image.
 
-    With a `simulation`, spikes are those that it fires.
+    With a `simulation`, spikes are those that it fires; else `counted_operations` are those of counts that travel as
+    binary numbers, as under deferred firing.
     """
     network.eval()
     counts = [m for m in network.modules() if isinstance(m, SpikeCount)]
     correct, rates, operations = 0, np.zeros(len(counts)), 0.0
     batch = 100 if simulation else 500
+    bits = BitCounter(counts)
     for start in range(0, len(images), batch):
         part = normalise(images[start : start + batch]).to(memory_format=torch.channels_last)
         if simulation:
@@ -139,11 +188,39 @@ def evaluate(
         result["firing_rates"] = [round(rate, 5) for rate in rates / len(images)]
         result["thresholds"] = [round(float(m.threshold), 4) for m in counts]
         result["synaptic_operations"] = round(operations / len(images))
+        if not simulation:
+            result["counted_operations"] = round(float(bits.operations) / len(images))
+    bits.close()
     return result
+
+
+class BitCounter:
+    """Adds up the additions of spike counts that travel as binary numbers: fan-out times bits that are set.
+
+    Attributes
+    ----------
+    operations : float64 [] or 0.0
+        Of all forward passes so far.
+    """
+
+    def __init__(self, counts: list[SpikeCount]):
+        self.operations: Any = 0.0
+        self._handles = [module.register_forward_hook(self._add) for module in counts]
+
+    def _add(self, module: SpikeCount, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        count = (output / module.step).round().to(torch.uint8)
+        bits = sum(((count >> bit) & 1).sum(dtype=torch.float64) for bit in range(module.timesteps.bit_length()))
+        self.operations = self.operations + bits * module.fan_out
+
+    def close(self) -> None:
+        """Stop counting."""
+        for handle in self._handles:
+            handle.remove()
 
 
 def train_epoch(
     network: nn.Module,
+    teacher: nn.Module | None,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     recipe: Recipe,
@@ -155,25 +232,29 @@ def train_epoch(
     """One pass over the training pictures; returns the mean loss."""
     set_training(network, recipe.stage)
     order = torch.randperm(len(images))
-    total = 0.0
+    total = torch.zeros((), device=images.device)  # asked for once an epoch: a GPU would be waited for at each step
     steps = len(images) // recipe.batch
     for step in tqdm(range(steps), desc=title, mininterval=5):
         chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
         x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
+        short = recipe.short_timesteps and float(torch.rand(())) < SHORT_SHARE
+        set_timesteps(network, recipe.short_timesteps if short else recipe.timesteps)
         with torch.autocast(x.device.type, torch.bfloat16):
-            loss = classification_loss(network, x, labels[chosen], recipe)
+            loss = batch_loss(network, teacher, x, labels[chosen], recipe)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         schedule.step()
-        total += loss.item()
-    return total / steps
+        total += loss.detach()
+    set_timesteps(network, recipe.timesteps)
+    return float(total) / steps
 
 
 def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     """Train one stage to its end, resuming from its checkpoint where one exists."""
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True  # all batches have one shape
     train, test = load_dataset(data, "train"), load_dataset(data, "test")
     images, labels = to_device_images(train, device)
     test_images, test_labels = to_device_images(test, device)
@@ -182,6 +263,9 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     if recipe.start and not checkpoint.exists():
         warm_start(network, Path(recipe.start))
     network = network.to(device).to(memory_format=torch.channels_last)
+    teacher = load_teacher(recipe, len(train.classes))
+    if teacher:
+        teacher = teacher.to(device).to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
         parameter_groups(network, recipe.weight_decay), recipe.peak_learning_rate, momentum=0.9, nesterov=True
     )
@@ -212,13 +296,17 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         start = time.perf_counter()
         title = f"{recipe.network} {recipe.stage} {epoch + 1}/{recipe.epochs}"
         small = epoch < recipe.small_epochs
-        loss = train_epoch(network, optimiser, schedule, recipe, images, labels, title, small)
+        loss = train_epoch(network, teacher, optimiser, schedule, recipe, images, labels, title, small)
         # A whole test set takes a tenth of an epoch on a CPU: between epochs, a sample says whether it goes well.
         count = len(test) if epoch == recipe.epochs - 1 else min(len(test), GLANCE)
         shown, shown_labels = test_images[:count], test_labels[:count]
         entry = {"loss": round(loss, 4), "pictures": count, **evaluate(network, shown, shown_labels)}
         if recipe.stage == "stepwise":
             entry["stepwise"] = evaluate(network, shown, shown_labels, Simulation(network, recipe.timesteps))
+        if recipe.short_timesteps:
+            set_timesteps(network, recipe.short_timesteps)
+            entry["short"] = evaluate(network, shown, shown_labels)
+            set_timesteps(network, recipe.timesteps)
         entry["seconds"] = round(time.perf_counter() - start, 1)
         log["epochs"].append(entry)
         print(json.dumps(entry), flush=True)
@@ -248,6 +336,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--timesteps", type=int, default=8)
     parser.add_argument("--synops-weight", type=float, default=0.0, help="loss per million additions per image")
+    parser.add_argument("--short-timesteps", type=int, default=0, help="train a quarter of the batches at this T too")
+    parser.add_argument(
+        "--distillation", type=float, default=0.0, help="weight (0 to 1) of the twin's scores in the loss"
+    )
+    parser.add_argument("--teacher", help="checkpoint or exported file of the twin (default: float.pt in OUT)")
     parser.add_argument("--peak-learning-rate", type=float)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--cutout", action="store_true", help="hide a square of each picture: for long trainings")
@@ -281,6 +374,9 @@ def main() -> None:
         synops_weight=arguments.synops_weight,
         cutout=arguments.cutout,
         small_epochs=arguments.small_epochs,
+        short_timesteps=arguments.short_timesteps,
+        distillation=arguments.distillation,
+        teacher=arguments.teacher or str(arguments.out / "float.pt"),
         seed=arguments.seed,
         start=start,
     )
