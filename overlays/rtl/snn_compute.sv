@@ -1,9 +1,9 @@
 // The half of the core that turns weights and rows of spike maps into rows of spikes.
 //
-// Takes a layer with `layer_valid && layer_ready`, one at a time; `layer_done` is a pulse when all its results have been
-// written and acknowledged, and the layer's counters are valid in that cycle. While a layer is offered and another one
-// computes, the offered one's geometry is derived and its first weights are asked for. Handshakes and what comes back
-// without back-pressure: see the ports below and docs/hardware.md.
+// Takes a layer with `layer_valid && layer_ready`, one at a time; its fields have to stay for one more cycle. `layer_done`
+// is a pulse when all its results have been written and acknowledged, and the layer's counters are valid in that cycle.
+// While a layer is offered and another one computes, the offered one's geometry is derived and its first weights are asked
+// for. Handshakes and what comes back without back-pressure: see the ports below and docs/hardware.md.
 module snn_compute (
     input  logic                           clk,
     input  logic                           reset,
@@ -39,7 +39,7 @@ module snn_compute (
 
   // --- layers --------------------------------------------------------------------------------------------------------
 
-  typedef enum logic [1:0] {IDLE, START, RUN, ACKNOWLEDGE} state_t;
+  typedef enum logic [2:0] {IDLE, TAKE, START, RUN, ACKNOWLEDGE} state_t;
   state_t state;
   snn_types_pkg::layer_t now;           // the layer that computes
   snn_compute_pkg::held_t held0, held1;
@@ -47,6 +47,7 @@ module snn_compute (
   snn_compute_pkg::held_t next_held0, next_held1;  // of the layer that is offered
   logic [12:0] next_output_row_words;
   logic looked_ahead;  // at the layer that is offered
+  logic taken;         // in the cycle before
   logic setup_done, setup_is_current, loader_idle, writer_done;
   logic [1:0] pause;   // for `writes_idle` to know of the last request
 
@@ -67,7 +68,8 @@ module snn_compute (
       else if (takes) looked_ahead <= 1'b0;
       setup_is_current <= looked_ahead && !takes;
       case (state)
-        IDLE: if (takes) state <= START;
+        IDLE: if (takes) state <= TAKE;
+        TAKE: state <= START;
         START: state <= RUN;
         RUN: begin
           pause <= '1;
@@ -82,7 +84,8 @@ module snn_compute (
         end
       endcase
     end
-    if (takes) begin
+    taken <= takes;
+    if (taken) begin  // what was offered stays for more than a cycle
       now <= layer;
       held0 <= next_held0;
       held1 <= next_held1;
@@ -96,8 +99,8 @@ module snn_compute (
   );
 
   wire [4:0] place_words = now.input_planes[5:1];
-  wire stepwise = now.firing == 2'(snn_layout_pkg::FIRING_STEPWISE);
-  wire pairs = stepwise && !now.binary_in;
+  logic pairs;  // the sums of the two planes are kept apart
+  always_ff @(posedge clk) pairs <= now.firing == 2'(snn_layout_pkg::FIRING_STEPWISE) && !now.binary_in;
 
   // --- weights and parameters ----------------------------------------------------------------------------------------
 
@@ -176,7 +179,7 @@ module snn_compute (
       .out_valid(words_valid), .out_ready(words_ready), .out_data(words), .count(queued)
   );
 
-  assign words_ready = now.max_pool ? max_pool_ready : popper_ready;
+  assign words_ready = max_pool_ready || popper_ready;  // only one of them is enabled
 
   // --- sums ----------------------------------------------------------------------------------------------------------
 
@@ -193,13 +196,13 @@ module snn_compute (
 
   snn_popper popper (
       .clk, .reset, .enable(!now.max_pool), .needs_shortcut(now.shortcut), .sums_done, .sums_ready, .may_hand_over,
-      .words_valid, .words_ready(popper_ready), .words, .write(row_of_weights), .write_bank(row.index[2:0]),
+      .words_valid, .words_ready(popper_ready), .words, .write(row.bank),
       .first_read, .first_row, .first_planes, .second_read, .second_row, .second_planes, .pass_end
   );
 
   for (genvar i = 0; i < 8; i++) begin : banks
     snn_weight_bank bank (
-        .clk, .write(row_of_weights && row.index[2:0] == 3'(i)), .write_row(row.index[12:3]),
+        .clk, .write(row.bank[i]), .write_row(row.index[12:3]),
         .write_data(write_row_data), .read_first(first_read[i]), .first_row(first_row[i]),
         .read_second(second_read[i]), .second_row(second_row[i]), .first(first[i]), .second(second[i])
     );
@@ -260,15 +263,15 @@ module snn_compute (
   // --- counters ------------------------------------------------------------------------------------------------------
 
   logic [6:0] group;  // of the passes that are being popped
-  logic group_ended;
+  logic [1:0] group_ended;  // delayed as the spikes that are counted
   logic [5:0] lanes;
   logic [11:0] additions;
 
   always_ff @(posedge clk) begin
     busy_computing <= !reset && (first_read != 8'd0 || neurons_active || max_pool_active);
-    group_ended <= pass_end.valid && pass_end.group_end;
+    group_ended <= {group_ended[0], pass_end.valid && pass_end.group_end};
     if (start) group <= '0;
-    else if (group_ended) group <= group + 1'b1;
+    else if (group_ended[1]) group <= group + 1'b1;
     lanes <= group == now.output_groups - 1'b1 && now.output_channels[4:0] != 0 ? {1'b0, now.output_channels[4:0]} : 6'd32;
     additions <= !spikes_popped_valid ? 12'd0 : spikes_are_shortcut ? {5'd0, spikes_popped} : spikes_popped[5:0] * lanes;
     if (start) begin

@@ -59,6 +59,7 @@ package snn_compute_pkg;
     logic         valid;
     logic         parameters;
     logic [12:0]  index;  // weights: row of the ring, bank in bits 2..0; parameters: slot in bits 5..4
+    logic [7:0]   bank;   // valid row of weights: the bit of its bank; else none
     logic [255:0] data;
   } row_write_t;
 

@@ -29,14 +29,25 @@ module snn_max_pool (
   logic [15:0][63:0] kept;
   logic [31:0] kept_is_larger, seen_is_larger;  // of numbers, as far as their planes have shown
   logic [31:0][6:0] lead;                       // spikes that the train seen is ahead of the train kept
-  logic [3:0] sent;
   logic sent_last;  // `out_word` is its place's last
-  wire sends_last = {1'b0, sent} == place_words - 5'd1;
+  logic sending;    // some words of the place
+
+  // Pairs come in a circle: while one is in hand, `kept_next` is the next one. Where a place has one pair, what is in hand
+  // stays there.
+  logic [3:0] next, last;
+  logic one_pair;
+  logic [63:0] in_hand;
+  wire [63:0] kept_next = kept[next];
+  wire next_is_last = next == last;
+
+  always_ff @(posedge clk) begin
+    last <= 4'(place_words - 5'd1);
+    one_pair <= place_words == 5'd1;
+  end
 
   wire [3:0] pair = words.block[3:0];
-  wire [63:0] kept_pair = kept[pair];
   wire later = state == LATER;
-  wire [31:0] kept_plane = later ? kept_pair[63:32] : kept_pair[31:0];
+  wire [31:0] kept_plane = later ? in_hand[63:32] : in_hand[31:0];
   wire [31:0] seen_plane = later ? words.word[0][63:32] : words.word[0][31:0];
   wire begins = pair == 4'd0 && !later;  // a tap: nothing has been compared yet
 
@@ -64,6 +75,7 @@ module snn_max_pool (
   assign active = enable && (words_valid || state == SEND);
 
   always_ff @(posedge clk) begin
+    if (computes && !one_pair) assert (next == (pair == last ? 4'd0 : pair + 4'd1));
     if (computes) begin
       kept_is_larger <= kept_larger_next;
       seen_is_larger <= seen_larger_next;
@@ -76,34 +88,47 @@ module snn_max_pool (
     if (reset) begin
       state <= EARLIER;
       kept <= '0;
+      in_hand <= '0;
+      next <= 4'd1;
+      sending <= 1'b0;
     end else begin
       case (state)
         EARLIER: begin
-          sent <= '0;
           if (computes) begin
             kept[pair][31:0] <= larger;
+            in_hand[31:0] <= larger;
             state <= LATER;
-          end else if (words_ready && words.last) state <= SEND;
+          end else if (words_ready && words.last) begin
+            next <= '0;
+            state <= SEND;
+          end
         end
         LATER: begin
           kept[pair][63:32] <= larger;
+          in_hand <= one_pair ? {larger, in_hand[31:0]} : kept_next;
+          next <= words.last || next_is_last ? '0 : next + 1'b1;
           state <= words.last ? SEND : EARLIER;
         end
-        SEND: if (out_room || sent != 0) begin
+        SEND: if (out_room || sending) begin
           out_valid <= 1'b1;
-          out_word <= kept[sent];
-          kept[sent] <= '0;
-          sent <= sent + 1'b1;
-          sent_last <= sends_last;
-          if (sends_last) state <= COUNT;
+          out_word <= kept_next;
+          kept[next] <= '0;
+          next <= next + 1'b1;
+          sent_last <= next_is_last;
+          sending <= !next_is_last;
+          if (next_is_last) state <= COUNT;
         end
-        default: state <= EARLIER;
+        default: begin
+          in_hand <= '0;
+          next <= 4'd1;
+          state <= EARLIER;
+        end
       endcase
     end
   end
 
   // What leaves is counted behind: the spikes of each plane, of the word, of the place.
-  logic [1:0] here, last;  // bit k: a word, a place's last one, is in stage k
+  logic [1:0] here, is_last;  // bit k: a word, a place's last one, is in stage k
   logic [5:0] earlier_count, later_count;
   logic [7:0] word_count;
   logic begins_place;  // the next word's count does not add to `spikes`
@@ -112,7 +137,7 @@ module snn_max_pool (
     earlier_count <= 6'($countones(out_word[31:0]));
     later_count <= 6'($countones(out_word[63:32]));
     word_count <= {2'd0, later_count} + (binary ? {1'b0, earlier_count, 1'b0} : {2'd0, earlier_count});
-    last <= {last[0], sent_last};
+    is_last <= {is_last[0], sent_last};
     if (here[1]) spikes <= (begins_place ? 38'd0 : binary ? {spikes[35:0], 2'b00} : spikes) + {30'd0, word_count};
     if (reset) begin
       here <= '0;
@@ -120,8 +145,8 @@ module snn_max_pool (
       spikes_valid <= 1'b0;
     end else begin
       here <= {here[0], out_valid};
-      if (here[1]) begins_place <= last[1];
-      spikes_valid <= here[1] && last[1];
+      if (here[1]) begins_place <= is_last[1];
+      spikes_valid <= here[1] && is_last[1];
     end
   end
 

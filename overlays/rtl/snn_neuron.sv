@@ -10,6 +10,7 @@ module snn_neuron (
     input  logic        fires,         // the sum becomes the potential where it is not negative
     input  logic        carry,
     input  logic        hard_reset,
+    input  logic        keeps,         // the operand
     input  logic [2:0]  choice,        // of the next operand, snn_neurons.OPERAND_*
     input  logic [31:0] initial_potential,
     input  logic [31:0] earlier_sum,
@@ -31,8 +32,7 @@ module snn_neuron (
   end
 
   always_ff @(posedge clk) begin
-    case (choice)
-      3'd0: operand <= operand;
+    if (!keeps) case (choice)
       3'd1: operand <= earlier_sum;
       3'd2: operand <= later_sum;
       3'd3: operand <= bias;

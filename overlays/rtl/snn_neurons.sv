@@ -41,7 +41,7 @@ module snn_neurons (
     output logic [5:0]             spikes_fired
 );
 
-  localparam logic [2:0] OPERAND_KEEP = 3'd0, OPERAND_EARLIER = 3'd1, OPERAND_LATER = 3'd2, OPERAND_BIAS = 3'd3,
+  localparam logic [2:0] OPERAND_EARLIER = 3'd1, OPERAND_LATER = 3'd2, OPERAND_BIAS = 3'd3,
                          OPERAND_NOT_THRESHOLD = 3'd4, OPERAND_NOT_POTENTIAL = 3'd5, OPERAND_SHIFTED = 3'd6,
                          OPERAND_ZERO = 3'd7;
   localparam logic [5:0] EARLY = 6'd7;  // sums may set out so many cycles before there is room for them; they take ten
@@ -119,22 +119,37 @@ module snn_neurons (
     endcase
   end
 
-  // The operand of the next step.
+  // What the lanes do in the next step: registers, because they go to all of them.
+  logic from_initial, adds, fires, carry, keeps;
   logic [2:0] choice;
-  always_comb begin
+  wire begun_next = place_ends ? next != IDLE : step == IDLE && next != IDLE ? !readout : begun;
+  wire next_is_first = step == FIRE ? last_step : first_step;
+
+  always_ff @(posedge clk) begin
+    from_initial <= next == INITIAL || (next == CURRENT && next_is_first && !leaks);
+    adds <= next == INITIAL || next == LEAK_SUBTRACT || next == CURRENT || next == BIAS;
+    fires <= next == FIRE;
+    carry <= next == FIRE || next == LEAK_SUBTRACT;
+    // The operand for the step after it, or for the one that would come if nothing had to be waited for: where something
+    // has, nobody looks at the operand, and the choice is made again.
+    keeps <= next == FIRE && !stepwise && !next_is_last;
     case (next)
-      INITIAL: choice = OPERAND_ZERO;
-      LEAK_SHIFT: choice = step == LEAK_LOAD ? OPERAND_NOT_POTENTIAL : OPERAND_SHIFTED;
-      LEAK_SUBTRACT: choice = OPERAND_SHIFTED;
-      CURRENT: choice = pairs && t_next_odd ? OPERAND_LATER : OPERAND_EARLIER;
-      BIAS: choice = OPERAND_BIAS;
-      FIRE: choice = step == FIRE ? OPERAND_KEEP : OPERAND_NOT_THRESHOLD;
-      default: choice = OPERAND_KEEP;
+      LEAK_LOAD: choice <= OPERAND_NOT_POTENTIAL;
+      LEAK_SHIFT: choice <= OPERAND_SHIFTED;
+      CURRENT: choice <= stepwise ? OPERAND_BIAS : OPERAND_NOT_THRESHOLD;
+      BIAS: choice <= OPERAND_NOT_THRESHOLD;
+      default: begin  // a place begins, or a timestep
+        if (next == FIRE ? next_is_last : next == IDLE && !begun_next) choice <= leaks ? OPERAND_ZERO : OPERAND_EARLIER;
+        else choice <= pairs && t_next_odd == (next != FIRE) ? OPERAND_LATER : OPERAND_EARLIER;
+      end
     endcase
   end
 
-  // When the sums have been used, and when that is certain to happen before others can arrive.
-  wire uses = next == CURRENT && step != CURRENT;
+  // When the sums have been used, and when that is certain to happen before others can arrive. `uses` is
+  // next == CURRENT, without the detour.
+  wire begins = (step == IDLE && !begun) || (step == FIRE && last_step);
+  wire goes_on = (step == IDLE && begun) || step == LEAK_SUBTRACT || (step == FIRE && !last_step && stepwise && !leaks);
+  wire uses = (goes_on && current_there) || (begins && may_begin && !leaks);
   wire used_up = uses && (pairs ? t_next_odd || next_is_last : direct ? next_is_last : 1'b1);
   logic certain;
   always_comb begin
@@ -165,8 +180,7 @@ module snn_neurons (
     end else begin
       step <= next;
       t <= t_next;
-      if (step == IDLE && next != IDLE) begun <= !readout;
-      else if (place_ends) begun <= next != IDLE;
+      begun <= begun_next;
       if (handed) full <= 1'b1;
       else if (used_up) full <= 1'b0;
       if (used_up) given_back <= 1'b0;
@@ -190,11 +204,12 @@ module snn_neurons (
   for (genvar lane = 0; lane < 32; lane++) begin : lanes
     snn_neuron neuron (
         .clk,
-        .from_initial(step == INITIAL || (step == CURRENT && first_step && !leaks)),
-        .adds(step == INITIAL || step == LEAK_SUBTRACT || step == CURRENT || step == BIAS),
-        .fires(step == FIRE),
-        .carry(step == FIRE || step == LEAK_SUBTRACT),
+        .from_initial,
+        .adds,
+        .fires,
+        .carry,
         .hard_reset,
+        .keeps,
         .choice,
         .initial_potential(initial_potential[lane]),
         .earlier_sum(earlier_sum[lane]),

@@ -6,7 +6,9 @@
 module snn_parameters (
     input  logic                        clk,
     input  logic                        reset,
+  /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_compute_pkg::row_write_t row,
+  /* verilator lint_on UNUSEDSIGNAL */
     input  logic                        slot_taken,
     output logic                        slot_free,
     input  logic                        neurons_done,
@@ -22,7 +24,7 @@ module snn_parameters (
   logic [255:0] memory[64];
   logic [255:0] read_data;
   logic [5:0] read_address;
-  logic [1:0] read_vector;  // of `read_data`
+  logic [3:0] enters;  // the bit of the vector that `read_data` belongs to
   logic reading, read_valid, read_last;
 
   // A row of eight lanes enters at the top of a vector; four rows fill it.
@@ -33,14 +35,10 @@ module snn_parameters (
   always_ff @(posedge clk) read_data <= memory[read_address];
 
   always_ff @(posedge clk) begin
-    if (read_valid) begin
-      case (read_vector)
-        2'(snn_layout_pkg::PARAMETER_INITIAL): initial_potential <= {read_data, initial_potential[31:8]};
-        2'(snn_layout_pkg::PARAMETER_BIAS): bias <= {read_data, bias[31:8]};
-        2'(snn_layout_pkg::PARAMETER_THRESHOLD): not_threshold <= {~read_data, not_threshold[31:8]};
-        default: shortcut <= {read_data, shortcut[31:8]};
-      endcase
-    end
+    if (enters[snn_layout_pkg::PARAMETER_INITIAL]) initial_potential <= {read_data, initial_potential[31:8]};
+    if (enters[snn_layout_pkg::PARAMETER_BIAS]) bias <= {read_data, bias[31:8]};
+    if (enters[snn_layout_pkg::PARAMETER_THRESHOLD]) not_threshold <= {~read_data, not_threshold[31:8]};
+    if (enters[snn_layout_pkg::PARAMETER_SHORTCUT]) shortcut <= {read_data, shortcut[31:8]};
   end
 
   // Rows of each slot that have arrived, and the groups of each use, modulo 4.
@@ -76,6 +74,7 @@ module snn_parameters (
       sums_copied <= 1'b0;
       reading <= 1'b0;
       read_valid <= 1'b0;
+      enters <= '0;
       read_last <= 1'b0;
       slot_released <= 1'b0;
       sums_behind <= '0;
@@ -93,7 +92,7 @@ module snn_parameters (
 
       // Twelve rows for the neurons, or the four of the shortcut.
       read_valid <= reading;
-      read_vector <= read_address[3:2];
+      for (int i = 0; i < 4; i++) enters[i] <= reading && read_address[3:2] == 2'(i);
       read_last <= reading && (for_neurons ? read_address[3:0] == 4'd11 : read_address[3:0] == 4'd15);
       if (!reading && !read_valid) begin
         if (sums_wanted) begin

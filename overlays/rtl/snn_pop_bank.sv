@@ -27,16 +27,31 @@ module snn_pop_bank (
   // everything else waits for them.
   logic [7:0] earlier_in_hand, later_in_hand, left, block_in_hand;
   logic some_left, two_left, three_left;  // at least so many
-  // The pair behind, and the number of its channels: at least four, three, two.
+  // The pair behind, its lowest channel, and the number of its channels: at least four, three, two.
   logic [7:0] earlier_waiting, later_waiting, block_waiting;
+  logic [2:0] place_waiting;
   logic some_wait;
   logic [3:1] number_waiting;
 
-  /* verilator lint_off UNUSEDSIGNAL */  // the lowest of all channels is what the others are not
+  // The lowest of the channels, and the lowest but one: those with none and with one below.
   function automatic logic [7:0] lowest(input logic [7:0] channels);
     for (int i = 0; i < 8; i++) lowest[i] = channels[i] && (channels & 8'((1 << i) - 1)) == 8'd0;
   endfunction
 
+  function automatic logic [7:0] lowest_but_one(input logic [7:0] channels);
+    logic [6:0] below;
+    logic some_low, two_low, some_high, two_high;
+    for (int i = 0; i < 8; i++) begin
+      below = channels[6:0] & 7'((1 << i) - 1);
+      some_low = |below[2:0];
+      two_low = (below[0] & below[1]) | (below[2] & (below[0] | below[1]));
+      some_high = |below[6:3];
+      two_high = (below[3] & below[4]) | (below[5] & below[6]) | ((below[3] | below[4]) & (below[5] | below[6]));
+      lowest_but_one[i] = channels[i] && !two_low && !two_high && (some_low ^ some_high);
+    end
+  endfunction
+
+  /* verilator lint_off UNUSEDSIGNAL */  // the lowest of all channels is what the others are not
   function automatic logic [2:0] place_of(input logic [7:0] one);
     place_of = {one[7:4] != 4'd0, one[3] | one[2] | one[7] | one[6], one[3] | one[1] | one[7] | one[5]};
   endfunction
@@ -67,8 +82,8 @@ module snn_pop_bank (
 
   wire [7:0] first = lowest(left);
   wire [7:0] rest = left & ~first;
-  wire [7:0] second = lowest(rest);
-  wire [7:0] first_waiting = lowest(waiting);
+  wire [7:0] second = lowest_but_one(left);
+  wire [7:0] rest_waiting = waiting & ~(8'd1 << place_waiting);
 
   // What becomes of the two.
   wire through = second_taken ? !two_left : !three_left;   // with the pair in hand
@@ -82,17 +97,16 @@ module snn_pop_bank (
 
   // The rows to read.
   wire [2:0] first_place = place_of(first);
-  wire [2:0] second_place = two_left ? place_of(second) : place_of(first_waiting);
+  wire [2:0] second_place = two_left ? place_of(second) : place_waiting;
   wire [7:0] second_block = two_left ? block_in_hand : block_waiting;
-  wire [7:0] second_earlier = two_left ? earlier_in_hand : earlier_waiting;
-  wire [7:0] second_later = two_left ? later_in_hand : later_waiting;
 
   assign first_read = some_left;
   assign second_read = (two_left || some_wait) && !second_taken;
   assign first_row = {block_in_hand + 8'(first_place[2]), first_place[1:0]};
   assign second_row = {second_block + 8'(second_place[2]), second_place[1:0]};
-  assign first_planes = {later_in_hand[first_place], earlier_in_hand[first_place]};
-  assign second_planes = {second_later[second_place], second_earlier[second_place]};
+  assign first_planes = {|(first & later_in_hand), |(first & earlier_in_hand)};
+  assign second_planes = two_left ? {|(second & later_in_hand), |(second & earlier_in_hand)}
+                                  : {later_waiting[place_waiting], earlier_waiting[place_waiting]};
 
   // What is in hand next.
   /* verilator lint_off UNUSEDSIGNAL */  // one is as good as `some_left`, the other counts further than `number_waiting`
@@ -110,7 +124,7 @@ module snn_pop_bank (
       left_next = enter ? coming : 8'd0;
       number_next = enter ? number_coming[2:0] : 3'd0;
     end else begin
-      left_next = borrows ? waiting & ~first_waiting : waiting;
+      left_next = borrows ? rest_waiting : waiting;
       number_next = borrows ? number_waiting : {number_waiting[2:1], 1'b1};
     end
   end
@@ -133,6 +147,7 @@ module snn_pop_bank (
     if (!some_wait || through) begin
       {earlier_waiting, later_waiting, block_waiting} <= {earlier, later, block};
       number_waiting <= number_coming[3:1];
+      place_waiting <= place_of(lowest(coming));
     end
   end
 

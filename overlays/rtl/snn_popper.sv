@@ -3,7 +3,7 @@
 // A bank that is through with its channels of a pair of words goes on with the next pair of the same pass; a pass ends when
 // all banks are through (`pass_end`, in the same cycle as the last rows, or later where the identity shortcut spikes or
 // the neurons have no room: `may_hand_over`). Rows to read are valid in the cycle of `first_read` and `second_read`;
-// `write` and `write_bank` take the second port of a bank away. In layers with an identity shortcut the
+// `write` takes the second port of a bank away. In layers with an identity shortcut the
 // passes of a group wait for its parameters (`sums_done`, then `sums_ready`). Not for max pooling layers (`enable` low).
 module snn_popper (
     input  logic                          clk,
@@ -18,8 +18,7 @@ module snn_popper (
   /* verilator lint_off UNUSEDSIGNAL */  // whole structs are passed on; this module needs a part
     input  snn_compute_pkg::words_t       words,
   /* verilator lint_on UNUSEDSIGNAL */
-    input  logic                          write,
-    input  logic [2:0]                    write_bank,
+    input  logic [7:0]                    write,           // by bank
     output logic [7:0]                    first_read,
     output logic [7:0][9:0]               first_row,
     output logic [7:0][1:0]               first_planes,
@@ -63,7 +62,7 @@ module snn_popper (
     snn_pop_bank bank (
         .clk,
         .reset,
-        .second_taken(write && write_bank == 3'(b)),
+        .second_taken(write[b]),
         .enter(words_ready),
         .earlier,
         .later,

@@ -37,11 +37,16 @@ module snn_row_collector (
     end
   end
 
+  wire [13:0] next_index = held_index[turn];
+
   always_ff @(posedge clk) begin
     row.valid <= !reset && held != 2'b00;
+    for (int bank = 0; bank < 8; bank++) begin
+      row.bank[bank] <= !reset && held != 2'b00 && !next_index[13] && next_index[2:0] == 3'(bank);
+    end
     if (held != 2'b00) begin
-      row.parameters <= held_index[turn][13];
-      row.index <= held_index[turn][12:0];
+      row.parameters <= next_index[13];
+      row.index <= next_index[12:0];
       row.data <= held_data[turn];
     end
   end

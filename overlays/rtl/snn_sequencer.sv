@@ -47,16 +47,33 @@ module snn_sequencer (
 
   wire stepwise_pairs = layer.firing == 2'(snn_layout_pkg::FIRING_STEPWISE) && !layer.binary_in;
   wire [5:0] planes = layer.binary_in ? layer.input_planes : layer.timesteps;
-  wire [3:0] last_pass = layer.max_pool ? 4'd0 : 4'((planes - 6'd1) >> 1);
 
-  // Whether the tap asked for is the layer's last one.
-  wire last_tap = tap_number == 10'(layer.tap_count - 11'd1);
+  // Whether the step's tap, pass, column, row, image and group are the last ones, as registers: much hangs on them. Of
+  // what may change in every step it is known a step ahead, of the others before the next step.
+  logic last_tap, last_pass, last_column, last_row, last_image, last_group;
+  logic one_tap, one_pass, one_column;  // of the layer, and the numbers before the last ones
+  logic [9:0] tap_before_last;
+  logic [3:0] pass_before_last;
+  logic [8:0] column_before_last;
+
+  always_ff @(posedge clk) begin
+    one_tap <= layer.tap_count == 11'd1;
+    one_pass <= layer.max_pool || planes <= 6'd2;
+    one_column <= layer.output_width == 9'd1;
+    tap_before_last <= 10'(layer.tap_count - 11'd2);
+    pass_before_last <= 4'((planes - 6'd3) >> 1);
+    column_before_last <= layer.output_width - 9'd2;
+    last_row <= y == layer.output_height - 1'b1;
+    last_image <= image == layer.images - 1'b1;
+    last_group <= group == layer.output_groups - 1'b1;
+  end
+
   wire ends_pass = layer.shortcut ? at_shortcut : last_tap;
-  wire ends_place = ends_pass && pass == last_pass;
-  wire ends_row = ends_place && x == layer.output_width - 1'b1;
-  wire ends_image = ends_row && y == layer.output_height - 1'b1;
-  wire ends_group = ends_image && image == layer.images - 1'b1;
-  wire ends_layer = ends_group && group == layer.output_groups - 1'b1;
+  wire ends_place = ends_pass && last_pass;
+  wire ends_row = ends_place && last_column;
+  wire ends_image = ends_row && last_row;
+  wire ends_group = ends_image && last_image;
+  wire ends_layer = ends_group && last_group;
 
   logic [3:0] credits;  // places that the stages and the queue below can still take
   wire steps = state == STEP && credits != 0;
@@ -113,6 +130,9 @@ module snn_sequencer (
           origin_x <= '0;
           pass <= '0;
           tap_number <= '0;
+          last_tap <= one_tap;
+          last_pass <= one_pass;
+          last_column <= one_column;
           at_shortcut <= 1'b0;
           first[0] <= cut(signed'(origin_y[0]) + 18'(signed'(held0.first_dy)), held0.height);
           first[1] <= cut(signed'(origin_y[1]) + 18'(signed'(held1.first_dy)), held1.height);
@@ -134,10 +154,15 @@ module snn_sequencer (
           else begin
             at_shortcut <= 1'b0;
             tap_number <= ends_pass ? '0 : tap_number + 1'b1;
+            last_tap <= ends_pass ? one_tap : tap_number == tap_before_last;
           end
-          if (ends_pass) pass <= ends_place ? '0 : pass + 1'b1;
+          if (ends_pass) begin
+            pass <= last_pass ? '0 : pass + 1'b1;
+            last_pass <= last_pass ? one_pass : pass == pass_before_last;
+          end
           if (ends_place) begin
             x <= x + 1'b1;
+            last_column <= x == column_before_last;
             origin_x <= {origin_x[1] + 18'(held1.stride_x), origin_x[0] + 18'(held0.stride_x)};
           end
           if (ends_row) begin

@@ -31,13 +31,16 @@ module snn_sums (
   localparam int STAGES = 9;  // until the totals hold what was popped: 3 of the memory, 6 of the lanes
 
   // Bit k: there is something at stage k; `rows` says that it is rows, the others that it is the end of a pass.
-  logic [STAGES-1:0] ends, hands, group_ends;
-  logic [STAGES-2:0] rows;
+  logic [STAGES-1:0] group_ends;
+  logic [STAGES-2:0] ends, hands, rows;
   logic [2:0][7:0][1:0] first_at, second_at;  // planes, gated by whether there is a read
   logic [5:0][63:0] shortcut_at;
   logic [5:0] shortcut_valid_at;
-  logic fresh, fresh_hand_over;  // the totals have just been closed
-  wire moves = rows[7] || ends[7];
+  // Controls of many lanes come straight from registers.
+  logic moves, moves_apart;  // there is something at stage 7; and the planes are kept apart
+  logic takes;               // stage 8: a pass that hands over ends
+  logic clears, quadruples;  // what comes begins a new hand-over, or a new pair of bits of numbers
+  logic no_rows;             // stage 4
 
   always_ff @(posedge clk) begin
     if (reset) begin
@@ -45,9 +48,13 @@ module snn_sums (
       ends <= '0;
     end else begin
       rows <= {rows[STAGES-3:0], first_read != 8'd0};
-      ends <= {ends[STAGES-2:0], pass_end.valid};
+      ends <= {ends[STAGES-3:0], pass_end.valid};
     end
-    hands <= {hands[STAGES-2:0], pass_end.hand_over};
+    moves <= !reset && (rows[6] || ends[6]);
+    moves_apart <= !reset && (rows[6] || ends[6]) && pairs;
+    takes <= !reset && ends[7] && hands[7];
+    no_rows <= !rows[3];
+    hands <= {hands[STAGES-3:0], pass_end.hand_over};
     group_ends <= {group_ends[STAGES-2:0], pass_end.group_end};
     for (int bank = 0; bank < 8; bank++) begin
       first_at[0][bank] <= first_read[bank] ? first_planes[bank] : 2'b00;
@@ -81,7 +88,8 @@ module snn_sums (
     snn_lane sums (
         .clk,
         .adds(moves),
-        .has_rows(rows[4]),
+        .adds_later(moves_apart),
+        .no_rows,
         .first(first_weight),
         .second(second_weight),
         .first_planes(first_at[2]),
@@ -92,14 +100,14 @@ module snn_sums (
         .fraction_bits,
         .binary,
         .pairs,
-        .clears(fresh && fresh_hand_over),
-        .quadruples(fresh && !fresh_hand_over && binary),
+        .clears,
+        .quadruples,
         .total,
         .later_total
     );
 
     always_ff @(posedge clk) begin
-      if (ends[8] && hands[8]) begin
+      if (takes) begin
         earlier_sum[lane] <= total;
         later_sum[lane] <= later_total;
       end
@@ -108,23 +116,36 @@ module snn_sums (
 
   always_ff @(posedge clk) begin
     if (reset) begin
-      fresh <= 1'b1;
-      fresh_hand_over <= 1'b1;
+      clears <= 1'b1;
+      quadruples <= 1'b0;
     end else if (moves) begin
-      fresh <= ends[7];
-      if (ends[7]) fresh_hand_over <= hands[7];
+      clears <= ends[7] && hands[7];
+      quadruples <= ends[7] && !hands[7] && binary;
     end
-    handed <= !reset && ends[8] && hands[8];
-    if (ends[8] && hands[8]) handed_group_end <= group_ends[8];
+    handed <= !reset && takes;
+    if (takes) handed_group_end <= group_ends[8];
   end
 
   assign sums_done = handed && handed_group_end;
 
+  // Counted in two steps: each sixteen, then all.
+  logic counted, counted_shortcut;
+  logic [1:0][4:0] rows_of_sixteen;
+  logic [3:0][4:0] shortcuts_of_sixteen;
+
   always_ff @(posedge clk) begin
-    spikes_valid <= rows[0] || ends[0];
-    spikes_are_shortcut <= !rows[0];
-    if (rows[0]) spikes_popped <= 7'($countones({first_at[0], second_at[0]}));
-    else if (ends[0]) spikes_popped <= shortcut_valid_at[0] ? 7'($countones(shortcut_at[0])) : 7'd0;
+    counted <= rows[0] || ends[0];
+    counted_shortcut <= !rows[0];
+    rows_of_sixteen <= {5'($countones(second_at[0])), 5'($countones(first_at[0]))};
+    for (int i = 0; i < 4; i++) begin
+      shortcuts_of_sixteen[i] <= shortcut_valid_at[0] ? 5'($countones(shortcut_at[0][16*i+:16])) : 5'd0;
+    end
+    spikes_valid <= counted;
+    spikes_are_shortcut <= counted_shortcut;
+    if (counted_shortcut) begin
+      spikes_popped <= 7'(shortcuts_of_sixteen[0]) + 7'(shortcuts_of_sixteen[1]) +
+                       7'(shortcuts_of_sixteen[2]) + 7'(shortcuts_of_sixteen[3]);
+    end else spikes_popped <= 7'(rows_of_sixteen[0]) + 7'(rows_of_sixteen[1]);
   end
 
 endmodule

@@ -101,7 +101,7 @@ public:
         reset();
         std::uint32_t offered = 0;   // layers that have been offered
         std::uint32_t finished = 0;
-        bool has_layer = false;
+        bool has_layer = false, taken = false;
         std::uint64_t layer_began = cycle_;
         std::uint64_t stalls = 0, progress = cycle_, bytes_read = 0, bytes_written = 0;
         bool was_reset = options_.reset_cycle == 0;
@@ -113,11 +113,11 @@ public:
                 was_reset = true;
                 reset();
                 offered = finished = 0;
-                has_layer = false;
+                has_layer = taken = false;
                 layer_began = progress = cycle_;
             }
             Vsnn_compute& core = *core_;
-            core.layer_valid = offered < layers_;
+            core.layer_valid = offered < layers_ && !taken;  // a layer that has been taken stays for a cycle
             if (core.layer_valid && loaded_layer_ != offered) {
                 set_layer(offered);
             }
@@ -136,7 +136,7 @@ public:
             serve_requests();
             serve_data();
             serve_writes();
-            const bool taken = core.layer_valid && core.layer_ready;
+            taken = core.layer_valid && core.layer_ready;
             tick();
             if (taken) {
                 take_taps(offered);
