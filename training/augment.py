@@ -49,6 +49,41 @@ def augment(images: torch.Tensor, cutout: bool, small: bool = False) -> torch.Te
     return cropped * _cut_out(count, height, width, device) if cutout else cropped
 
 
+def cut_mix(x: torch.Tensor, labels: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put a box of another picture into each picture of a batch, and mix the labels by area.
+
+    Parameters
+    ----------
+    x : float [N, C, H, W]
+    labels : int64 [N]
+
+    Returns
+    -------
+    x : float [N, C, H, W]
+    targets : float32 [N, classes]
+        Shares of each class.
+
+    Notes
+    -----
+    CutMix (Yun et al., ICCV 2019), with one box a batch whose area is evenly distributed and then cut at the edges.
+    """
+    height, width = x.shape[2:]
+    side = float(1 - torch.rand(())) ** 0.5
+    rows, columns = (_span(size, side) for size in (height, width))
+    others = torch.randperm(len(x)).to(x.device)
+    mixed = x.clone()
+    mixed[:, :, rows, columns] = x[others][:, :, rows, columns]
+    share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+    own = torch.nn.functional.one_hot(labels, classes).float()
+    return mixed, (1 - share) * own + share * own[others]
+
+
+def _span(size: int, part: float) -> slice:
+    """Return a stretch of about `part` of `size` around a random centre, cut at the edges."""
+    centre, half = int(torch.randint(0, size, ())), round(size * part / 2)
+    return slice(max(centre - half, 0), min(centre + half, size))
+
+
 def _cut_out(count: int, height: int, width: int, device: torch.device) -> torch.Tensor:
     top = torch.randint(0, height - CUTOUT_SIZE + 1, (count, 1)).to(device)
     left = torch.randint(0, width - CUTOUT_SIZE + 1, (count, 1)).to(device)

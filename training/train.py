@@ -24,7 +24,7 @@ from torch import nn
 from tqdm import tqdm
 
 from pynq_snn.datasets import Dataset, load_dataset
-from training.augment import augment, normalise
+from training.augment import augment, cut_mix, normalise
 from training.networks import NETWORKS
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs, set_timesteps
 from training.resume import warm_start
@@ -46,6 +46,7 @@ class Recipe:
     timesteps: int = 8
     synops_weight: float = 0.0
     cutout: bool = False
+    cutmix: float = 0.0
     small_epochs: int = 0
     short_timesteps: int = 0
     distillation: float = 0.0
@@ -95,7 +96,13 @@ def load_teacher(recipe: Recipe, classes: int) -> nn.Module | None:
 def batch_loss(
     network: nn.Module, teacher: nn.Module | None, x: torch.Tensor, labels: torch.Tensor, recipe: Recipe
 ) -> torch.Tensor:
-    """Return the loss of a batch, synaptic operations included, under every firing order that the stage trains."""
+    """Return the loss of a batch, synaptic operations included, under every firing order that the stage trains.
+
+    Parameters
+    ----------
+    labels : int64 [N] or float32 [N, classes]
+        Classes, or the share of each.
+    """
     loss = torch.zeros((), device=x.device)
     wanted = teacher(x).float() if teacher else None
     orders: list[dict[SpikeCount, torch.Tensor]] = [{}]
@@ -239,8 +246,11 @@ def train_epoch(
         x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
         short = recipe.short_timesteps and float(torch.rand(())) < SHORT_SHARE
         set_timesteps(network, recipe.short_timesteps if short else recipe.timesteps)
+        targets = labels[chosen]
+        if recipe.cutmix and float(torch.rand(())) < recipe.cutmix:
+            x, targets = cut_mix(x, targets, network.classifier.out_features)  # type: ignore[union-attr,arg-type]
         with torch.autocast(x.device.type, torch.bfloat16):
-            loss = batch_loss(network, teacher, x, labels[chosen], recipe)
+            loss = batch_loss(network, teacher, x, targets, recipe)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -344,6 +354,7 @@ def main() -> None:
     parser.add_argument("--peak-learning-rate", type=float)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--cutout", action="store_true", help="hide a square of each picture: for long trainings")
+    parser.add_argument("--cutmix", type=float, default=0.0, help="share of batches with boxes of other pictures")
     parser.add_argument(
         "--small-epochs",
         type=int,
@@ -373,6 +384,7 @@ def main() -> None:
         timesteps=arguments.timesteps,
         synops_weight=arguments.synops_weight,
         cutout=arguments.cutout,
+        cutmix=arguments.cutmix,
         small_epochs=arguments.small_epochs,
         short_timesteps=arguments.short_timesteps,
         distillation=arguments.distillation,
