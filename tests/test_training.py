@@ -20,6 +20,7 @@ from pynq_snn.network import integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
 from training import fused  # noqa: E402
 from training.augment import augment, cut_mix, normalise  # noqa: E402
+from training.average import average  # noqa: E402
 from training.convolution import Convolution, windows_of  # noqa: E402
 from training.export import Exporter, metadata_of  # noqa: E402
 from training.networks import NETWORKS  # noqa: E402
@@ -311,3 +312,22 @@ def test_another_networks_model_is_refused(tmp_path: Any) -> None:
     torch.save({"network": NETWORKS["vgg11"]().state_dict()}, path)
     with pytest.raises(SystemExit, match="does not belong"):
         warm_start(NETWORKS["resnet18"](), path)
+
+
+def test_the_mean_of_two_models_lies_between_them(tmp_path: Any) -> None:
+    paths = [tmp_path / "one.pt", tmp_path / "other.pt"]
+    states = []
+    for seed, path in enumerate(paths):
+        network = quantised("vgg11")
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter += seed
+        quantise_weights(network)
+        torch.save({"network": network.state_dict()}, path)
+        states.append(network.units[3].conv.parametrizations.weight.original)
+    mean = average("vgg11", paths, 10, 8)
+    assert torch.equal(mean.units[3].conv.weight, (states[0] + states[1]) / 2)
+    twin = tmp_path / "float.pt"
+    torch.save({"network": NETWORKS["vgg11"]().state_dict()}, twin)
+    with pytest.raises(SystemExit, match=r"float.pt: activations.0.threshold is missing"):
+        average("vgg11", [paths[0], twin], 10, 8)

@@ -17,6 +17,7 @@ from torch import nn
 from training.augment import MEAN, STD
 from training.networks import NETWORKS, ConvUnit, ResNet18
 from training.quantisers import WEIGHT_LEVELS, SharedUnits, SpikeCount, own_scale
+from training.resume import plain_names
 
 OPSET = 13
 IR_VERSION = 8
@@ -191,8 +192,7 @@ def load_quantised(name: str, checkpoint: Path, classes: int, timesteps: int) ->
     """Return the quantised network of a checkpoint, in evaluation mode, with its weights not yet rounded."""
     network = NETWORKS[name](functools.partial(SpikeCount, timesteps), classes=classes)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["network"]
-    plain = {key.replace("parametrizations.", "").replace(".original", ""): value for key, value in state.items()}
-    network.load_state_dict(plain)
+    network.load_state_dict(plain_names(state))
     return network.eval()
 
 

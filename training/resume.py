@@ -70,6 +70,11 @@ def _name_in_network(name: str) -> str:
     return f"{module}.{NORM[leaf]}" if module.endswith(".norm") and leaf in NORM else name
 
 
+def plain_names(parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return parameters by the names that they have without quantisation in training."""
+    return {key.replace("parametrizations.", "").replace(".original", ""): value for key, value in parameters.items()}
+
+
 @torch.no_grad()
 def warm_start(network: nn.Module, path: Path) -> None:
     """Copy the parameters in `path` into `network`.
