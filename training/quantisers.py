@@ -7,6 +7,7 @@ integrate-and-fire neuron of threshold V and initial potential V / 2 emits in T 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -150,8 +151,12 @@ class SharedUnits:
         for block in network.blocks:
             if isinstance(block.shortcut, ConvUnit):
                 for number, unit in enumerate((block.unit2, block.shortcut)):
-                    self.scales[unit.conv] = lambda b=block, s=source, n=number: shared_scales(b, s)[n]
+                    self.scales[unit.conv] = functools.partial(_scale_of_branch, block, source, number)
             source = block.activation2
+
+
+def _scale_of_branch(block: BasicBlock, source: SpikeCount, number: int) -> torch.Tensor:
+    return shared_scales(block, source)[number]
 
 
 @torch.no_grad()
