@@ -84,10 +84,12 @@ def measure(name: str, twin: Path | None, dataset: Dataset, curve: int | None) -
     figures["quantised"] = {"accuracy": accuracy(quantised, labels), "with": f"onnxruntime {onnxruntime.__version__}"}
     steps = network.timesteps
     figures["spiking"], found = {}, {}
-    for firing in ("deferred", "stepwise"):
-        figures["spiking"][f"{firing} T={steps}"], found[firing] = spiking(path, steps, firing, dataset, labels)
-    differing = np.flatnonzero(found["deferred"] != quantised)
-    figures["disagreements"] = [explain(path, dataset, int(i), quantised[i], found["deferred"][i]) for i in differing]
+    for firing, window in (("deferred", steps), ("stepwise", steps), ("deferred", steps // 2)):
+        title = f"{firing} T={window}"
+        figures["spiking"][title], found[title] = spiking(path, window, firing, dataset, labels)
+    classes = found[f"deferred T={steps}"]
+    differing = np.flatnonzero(classes != quantised)
+    figures["disagreements"] = [explain(path, dataset, int(i), quantised[i], classes[i]) for i in differing]
     if curve:
         figures["curve"] = measure_curve(path, dataset.first(curve), labels[:curve])
     return figures

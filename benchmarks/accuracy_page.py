@@ -23,6 +23,8 @@ ROOT = FOLDER.parent
 TITLES = {"resnet18": "ResNet-18", "vgg11": "VGG-11"}
 ORDERS = ("deferred", "stepwise")
 SPEED_HEADER = ["cycles", "latency", "pictures per second", "in batches"]
+LOSS_TIMESTEPS = (8, 4)
+PUBLISHED_QCFS = (96.04, 94.82, 90.43)  # Bu et al., ICLR 2022 (arXiv 2303.04347): full precision, T = 8, T = 4
 PAPER, PAPER_LINK = "Nimbekar", "https://arxiv.org/abs/2410.16298"
 Figures = dict[str, Any]
 
@@ -48,7 +50,15 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield filled(ROOT / "README.md", results=results_table(figures, speeds))
     curves = "\n\n".join(curve_section(name, model) for name, model in models_of(figures) if "curve" in model)
     ties = "\n".join(disagreement_line(name, model) for name, model in models_of(figures))
-    yield filled(ROOT / "docs" / "accuracy.md", overview=overview, curves=curves, anchor=anchor, disagreements=ties)
+    losses = losses_table(figures)
+    yield filled(
+        ROOT / "docs" / "accuracy.md",
+        overview=overview,
+        curves=curves,
+        losses=losses,
+        anchor=anchor,
+        disagreements=ties,
+    )
     for name, model in models_of(figures):
         yield filled(
             ROOT / "models" / f"{name}.md",
@@ -127,7 +137,8 @@ def results_table(figures: Figures, speeds: Figures) -> str:
     rows = []
     for name, model in models_of(figures):
         for title, accuracy, additions, share in rows_of(model):
-            order = next((order for order in ORDERS if title.endswith(order)), None)
+            own = f"T = {figures['models'][name]['timesteps']}, "  # the RTL was run at the model's own T
+            order = next((order for order in ORDERS if title.endswith(own + order)), None)
             speed = speed_cells(name, order, speeds)
             rows.append([f"{TITLES[name]}, {title}", accuracy, f"{additions} ({share})" if share else "", *speed])
     for peer in peers():
@@ -216,8 +227,8 @@ def curve_section(name: str, model: Figures) -> str:
 
 def rates_table(model: Figures) -> str:
     """Return the firing rates of a model's layers."""
-    by_order = {title.partition(" ")[0]: spiking["firing_rates"] for title, spiking in model["spiking"].items()}
-    rows = [[layer, *[f"{100 * by_order[order][layer]:.1f}%" for order in ORDERS]] for layer in by_order[ORDERS[0]]]
+    rates = [model["spiking"][f"{order} T={model['timesteps']}"]["firing_rates"] for order in ORDERS]
+    rows = [[layer, *[f"{100 * order[layer]:.1f}%" for order in rates]] for layer in rates[0]]
     return table(["layer", *ORDERS], rows)
 
 
@@ -227,6 +238,29 @@ def disagreement_line(name: str, model: Figures) -> str:
     explained = sum(entry["rounding_tie"] for entry in found)
     pictures = f"{len(found)} of {model['pictures']:,} pictures"
     return f"* {TITLES[name]}: {pictures}; {explained} of them begin at a rounding tie."
+
+
+def losses_table(figures: Figures) -> str:
+    """Return what becomes of the full-precision accuracy in 8 and in 4 timesteps, beside what others published."""
+    header = ["", "full precision", *[f"T = {steps}" for steps in LOSS_TIMESTEPS]]
+    rows = [
+        [f"{TITLES[name]}, pynq-snn, {order}", *loss_cells(model, order)]
+        for name, model in models_of(figures)
+        if "full_precision" in model
+        for order in ORDERS
+    ]
+    full, *shorter = PUBLISHED_QCFS
+    losses = [f"{value:.2f}% ({value - full:+.2f})" for value in shorter]
+    rows.append(["ResNet-18, QCFS as published, stepwise, original pictures", f"{full:.2f}%", *losses])
+    return table(header, rows)
+
+
+def loss_cells(model: Figures, order: str) -> list[str]:
+    """Return the accuracy in full precision, and at each T with its distance from that."""
+    full = model["full_precision"]["accuracy"]
+    found = [model["spiking"].get(f"{order} T={steps}") for steps in LOSS_TIMESTEPS]
+    cells = [f"{entry['accuracy']:.2f}% ({entry['accuracy'] - full:+.2f})" if entry else "" for entry in found]
+    return [f"{full:.2f}%", *cells]
 
 
 def anchor_tables(anchor: Figures, figures: Figures) -> str:
