@@ -36,6 +36,7 @@ def plot(logs: dict[str, dict[str, Any]]) -> Any:
     rates = logs["quantised"]["epochs"][-1]["firing_rates"] if "quantised" in logs else []
     right.bar(range(1, len(rates) + 1), [100 * rate for rate in rates], color="0.5")
     right.set(xlabel="layer of neurons", ylabel="firing rate (% of timesteps)")
+    right.xaxis.get_major_locator().set_params(integer=True)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
