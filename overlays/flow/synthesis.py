@@ -14,8 +14,8 @@ SYNTH = "synth_xilinx -family xc7 -noiopad -noclkbuf -nosrl -nolutram -nobram -n
 # Eight flip-flops of a slice share a clock enable and a reset: one that few would share becomes logic.
 FLIP_FLOPS = "-cell $_DFFE_?P?P_ 01 -cell $_SDFFE_?P?P_ 01 -cell $_DLATCH_?P?_ 01"
 FEWEST_SHARING = 8
-# What a wire costs in the eyes of the mapper, in ps. With the 300 of yosys it takes chains of small, quick LUTs for as good
-# as one large LUT: the longest path has 10 levels then, and 6.25 with this, for 0.4% more LUTs.
+# What a wire costs in the eyes of the mapper, in ps. With the 300 of yosys it takes chains of small, quick LUTs for as
+# good as one large LUT: the longest path has 10 levels then, and 6.25 with this, for 0.4% more LUTs.
 WIRE_DELAY = 1500
 BLOCK_RAMS = Path(__file__).resolve().parent / "block_rams.txt"
 

