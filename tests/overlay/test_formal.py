@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def test_every_proof_has_a_bench_and_says_for_how_long_it_holds() -> None:
     for proof in prove.PROOFS:
         assert all((RTL / f"{name}.sv").is_file() for name in (*proof.needs, proof.module))
         assert str(proof.induction_cycles or proof.first_cycles) in proof.scope
+
+
+def test_the_results_are_of_the_present_sources() -> None:
+    entries = json.loads(prove.REPORT.read_text())["proofs"]
+    found = [{name: entry[name] for name in entry if name != "seconds"} for entry in entries]
+    claims = [proof.claim() for proof in prove.PROOFS]
+    assert found == [claim for claim in claims if claim in found]
 
 
 @needs_tools
