@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from overlays.flow import implementation, readback, synthesis, tools
+from overlays.flow.fan_out import write_limited
 from overlays.flow.implementation import Implementation
 from overlays.flow.netlist import Netlist
 from overlays.flow.placement_order import write_ordered
 from overlays.flow.sources import OVERLAYS, PART, RTL, TOP, build_hash, file_hash, rtl_files, rtl_hashes
 
 NAME = "pynq_snn"
+NETLIST = "netlist.json"  # what is placed and routed
 WORK = OVERLAYS / "build"
 REPORTS = OVERLAYS.parent / "benchmarks"
 
@@ -90,12 +92,13 @@ def build(rtl: Path, target: Path, reports: Path, work: Path) -> None:
     for folder in (work, target, reports):
         folder.mkdir(parents=True, exist_ok=True)
     step("synthesis")
-    netlist_file = synthesis.synthesise(rtl_files(rtl), build_hash(rtl_hashes(rtl)), work)
-    ordered = work / "ordered.json"
-    write_ordered(netlist_file, ordered)
+    synthesised = synthesis.synthesise(rtl_files(rtl), build_hash(rtl_hashes(rtl)), work)
+    limited, ordered = work / "limited.json", work / NETLIST
+    copies = write_limited(synthesised, limited)
+    write_ordered(limited, ordered)
     netlist = Netlist.read(ordered)
     implementation.check_design_rules(netlist)
-    step(f"place and route: {netlist.area()}")
+    step(f"place and route: {netlist.area()}, {copies} of them copies")
     placed = implementation.place_and_route(ordered, work)
     clock_mhz = implementation.choose_clock(placed.fmax_mhz)
     step(f"bitstream: {placed.fmax_mhz} MHz estimated, clock {clock_mhz:.2f} MHz")

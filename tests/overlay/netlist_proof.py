@@ -1,6 +1,6 @@
-"""The overlay after synthesis computes what its RTL computes: `python -m tests.overlay.netlist_proof`.
+"""The netlist that is placed and routed computes what its RTL computes: `python -m tests.overlay.netlist_proof`.
 
-Needs the netlist of a build (overlays/build/synthesis.json) and Verilator. The whole overlay, processing system ports
+Needs the netlist of a build (overlays/build/netlist.json) and Verilator. The whole overlay, processing system ports
 and bridge included, runs small networks twice, as RTL and as the netlist of xc7 cells with yosys's models of them. Both
 must leave the same bytes in memory, take the same number of cycles, and give the logits of the compiled kernel. Writes
 benchmarks/netlist.json.
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from overlays.flow.build import REPORTS, WORK
+from overlays.flow.build import NETLIST, REPORTS, WORK
 from overlays.flow.netlist import Netlist
 from overlays.flow.simulation import simulation_netlist
 from overlays.flow.sources import RTL, build_hash, rtl_files, rtl_hashes
@@ -116,7 +116,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=WORK, help="folder of the build")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder for netlist.json")
     arguments = parser.parse_args()
-    netlist = arguments.work / "synthesis.json"
+    netlist = arguments.work / NETLIST
     problem = missing_tools() or ("" if netlist.exists() else f"{netlist} does not exist: run make -C overlays first")
     if problem:
         print(f"error: {problem}", file=sys.stderr)
