@@ -1,9 +1,9 @@
 """Copies of what drives many cells, so that no net of the netlist has more loads than the router and the clock bear.
 
 The router looks for every load of a net through all that the net reaches already: a net with a thousand loads takes it
-minutes, and its one driver is far from most of them. So look-up tables and flip-flops that drive more than a limit are
-copied, and each copy drives loads that belong together: those whose nearest registers are neighbours by name, such as the
-bits of one lane. Copies compute the same from the same inputs, so the design does not change.
+a minute, and its one driver is far from most of them. So look-up tables and flip-flops that drive more than a limit are
+copied, and each copy drives loads that belong together: those whose nearest registers are neighbours by name, such as
+the bits of one lane. Copies compute the same from the same inputs, so the design does not change.
 """
 
 from __future__ import annotations
