@@ -25,6 +25,7 @@ from benchmarks import results
 from benchmarks.accuracy import CURVE_TIMESTEPS
 from pynq_snn.datasets import Dataset, load_dataset
 from training.augment import normalise
+from training.convolution import Convolution
 from training.networks import NETWORKS
 from training.resume import warm_start
 
@@ -79,7 +80,21 @@ def batches(dataset: Dataset) -> Iterator[torch.Tensor]:
 def convert(network: nn.Module, recipe: Callable[[Any], Any], training: Dataset) -> nn.Module:
     """Return the spiking network that SpikingJelly makes of a full-precision one."""
     calibration = [(batch, torch.zeros(len(batch))) for batch in batches(training)]
-    return ann2snn.Converter(recipe(calibration)).convert(copy.deepcopy(network)).eval()
+    return ann2snn.Converter(recipe(calibration)).convert(with_plain_convolutions(network)).eval()
+
+
+def with_plain_convolutions(network: nn.Module) -> nn.Module:
+    """Return a copy with PyTorch's own convolutions: SpikingJelly traces a network, and cannot look into ours."""
+    network = copy.deepcopy(network)
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Convolution):
+                plain = nn.Conv2d(
+                    child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding, bias=False
+                )
+                plain.weight = child.weight
+                setattr(parent, name, plain)
+    return network
 
 
 @torch.no_grad()
