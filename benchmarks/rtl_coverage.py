@@ -24,6 +24,8 @@ from pynq_snn.errors import DeviceError
 from pynq_snn.network import integrate
 from tests.networks import EXAMPLES, random_input, to_events
 
+TIMEOUT_S = 3600.0
+
 # A point of a coverage file: key-value pairs between control characters, then how often it was reached.
 POINT = re.compile(r"^C '(?P<keys>.*)' (?P<count>\d+)$")
 
@@ -61,13 +63,13 @@ def exercise(device: RtlDevice) -> None:
             infer(device, example(firing="deferred"))
     for cycle in range(100, 20_000, 1_333):
         device.set_faults(Faults())
-        accelerator = Accelerator(device, watchdog_cycles=cycle)
+        accelerator = Accelerator(device, watchdog_cycles=cycle, timeout_s=TIMEOUT_S)
         with_errors(accelerator, example(firing="stepwise"))
 
 
 def infer(device: RtlDevice, trained: Any) -> None:
     """Run a few inputs of a network; a core error is part of the exercise."""
-    with_errors(Accelerator(device), trained)
+    with_errors(Accelerator(device, timeout_s=TIMEOUT_S), trained)
 
 
 def with_errors(accelerator: Accelerator, trained: Any) -> None:
