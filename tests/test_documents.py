@@ -281,7 +281,7 @@ def write_networks(folder: Path) -> None:
 def what_is_missing(command: Command) -> str | None:
     """Return what this machine lacks to run a command."""
     if command.words[1:] and command.words[1] == "-m":
-        needed = {"training.train": "torch", "training.plots": "torch"}.get(command.words[2])
+        needed = "torch" if command.words[2].startswith("training.") else None
         if needed and importlib.util.find_spec(needed) is None:
             return f"needs {needed}"
     if "rtl" in command.words or "benchmarks.rtl" in command.words:
