@@ -69,17 +69,21 @@ class SpikeCount(nn.Module):
         self.replay: torch.Tensor | None = None
 
     @property
+    def positive_threshold(self) -> torch.Tensor:
+        """V as it is used, wherever training has taken the parameter: float32 []."""
+        return self.threshold.abs().clamp_min(SMALLEST_THRESHOLD)
+
+    @property
     def step(self) -> torch.Tensor:
-        """What one spike count stands for: threshold / T, float32 []."""
-        return self.threshold.abs().clamp_min(SMALLEST_THRESHOLD) / self.timesteps
+        """What one spike count stands for: V / T, float32 []."""
+        return self.positive_threshold / self.timesteps
 
     @property
     def firing_rate(self) -> float:
         return float(self._rate)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        threshold = self.threshold.abs().clamp_min(SMALLEST_THRESHOLD)
-        y, total = _CountFunction.apply(x, threshold, self.timesteps, self.replay)
+        y, total = _CountFunction.apply(x, self.positive_threshold, self.timesteps, self.replay)
         self.synaptic_operations = total * (self.fan_out / len(y))
         self._rate = total.detach() / (y.numel() * self.timesteps)  # read when asked for: a GPU need not be waited for
         return y

@@ -31,7 +31,7 @@ def fire(currents: torch.Tensor, neuron: SpikeCount) -> torch.Tensor:
     spikes : same dtype and shape
         0 or 1.
     """
-    threshold = float(neuron.threshold.detach().abs().clamp_min(1e-3))
+    threshold = float(neuron.positive_threshold.detach())
     potential = torch.full_like(currents[0], threshold / 2, dtype=torch.float32)
     spikes = torch.empty_like(currents)
     for timestep, current in enumerate(currents):
@@ -114,7 +114,7 @@ class Simulation:
         if isinstance(pool, nn.MaxPool2d):
             spikes = pool_running_counts(spikes)
         self.counts[neuron] = spikes.sum(0)
-        return spikes * neuron.threshold.detach().abs().clamp_min(1e-3).to(spikes.dtype)
+        return spikes * neuron.positive_threshold.detach().to(spikes.dtype)
 
 
 @contextmanager

@@ -181,7 +181,7 @@ def evaluate(
     counts = [m for m in network.modules() if isinstance(m, SpikeCount)]
     correct, rates, operations = 0, np.zeros(len(counts)), 0.0
     batch = 100 if simulation else 500
-    bits = BitCounter(counts)
+    bits = BitCounter([] if simulation else counts)
     for start in range(0, len(images), batch):
         part = normalise(images[start : start + batch]).to(memory_format=torch.channels_last)
         if simulation:
