@@ -24,6 +24,7 @@ TITLES = {"resnet18": "ResNet-18", "vgg11": "VGG-11"}
 ORDERS = ("deferred", "stepwise")
 SPEED_HEADER = ["cycles", "latency", "pictures per second", "in batches"]
 LOSS_TIMESTEPS = (8, 4)
+POINT = ("synaptic_operations_per_image", "accuracy")
 PUBLISHED_QCFS = (96.04, 94.82, 90.43)  # Bu et al., ICLR 2022 (arXiv 2303.04347): full precision, T = 8, T = 4
 PAPER, PAPER_LINK = "Nimbekar", "https://arxiv.org/abs/2410.16298"
 Figures = dict[str, Any]
@@ -35,6 +36,7 @@ def main() -> None:
         page.write_text(text, "utf-8")
         print(f"wrote {page.relative_to(ROOT)}")
     draw_curves(load("accuracy.json"))
+    draw_sparsity(load("sparsity.json"))
 
 
 def load(name: str) -> Figures:
@@ -50,13 +52,14 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield filled(ROOT / "README.md", results=results_table(figures, speeds))
     curves = "\n\n".join(curve_section(name, model) for name, model in models_of(figures) if "curve" in model)
     ties = "\n".join(disagreement_line(name, model) for name, model in models_of(figures))
-    losses = losses_table(figures)
+    losses, sparsity = losses_table(figures), load("sparsity.json")
     yield filled(
         ROOT / "docs" / "accuracy.md",
         overview=overview,
         curves=curves,
         losses=losses,
         anchor=anchor,
+        sparsity=sparsity_table(sparsity),
         disagreements=ties,
     )
     for name, model in models_of(figures):
@@ -268,14 +271,19 @@ def anchor_tables(anchor: Figures, figures: Figures) -> str:
     if not anchor:
         return "Not measured for the networks that are shipped now."
     parts = []
-    for name, recipes in anchor["models"].items():
+    for name, model in sorted(anchor["models"].items()):
         header = ["", *[f"T = {steps}" for steps in anchor["timesteps"]]]
-        rows = [[f"SpikingJelly, {title}", *[f"{value:.1f}%" for value in values]] for title, values in recipes.items()]
+        rows = [[f"SpikingJelly, {title}", *percentages(values)] for title, values in model["accuracy"].items()]
         curve = figures["models"][name]["curve"]
-        rows += [[f"pynq-snn, {order}", *[f"{value:.1f}%" for value in curve[order]["accuracy"]]] for order in ORDERS]
-        counts = f"SpikingJelly: first {anchor['data']['count']:,} test pictures; pynq-snn: first {curve['count']:,}."
+        rows += [[f"pynq-snn, {order}", *percentages(curve[order]["accuracy"])] for order in ORDERS]
+        counts = f"SpikingJelly: first {model['count']:,} test pictures; pynq-snn: first {curve['count']:,}."
         parts.append(f"{TITLES[name]}. {counts}\n\n{table(header, rows)}")
     return "\n\n".join(parts)
+
+
+def percentages(values: list[float]) -> list[str]:
+    """Return accuracies as cells."""
+    return [f"{value:.1f}%" for value in values]
 
 
 def draw_curves(figures: Figures) -> None:
@@ -294,6 +302,43 @@ def draw_curves(figures: Figures) -> None:
         path = ROOT / "docs" / "images" / f"accuracy-{name}.svg"
         path.write_text(plots.svg(figure, description=f"{TITLES[name]}: accuracy by timesteps"), "utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
+
+
+def sparsity_table(sparsity: Figures) -> str:
+    """Return accuracy and operations by the strength of their regulariser."""
+    if not sparsity:
+        return "Not measured for the networks that are shipped now."
+    header = ["strength, per million additions", *[cell for order in ORDERS for cell in (order, "additions")]]
+    trained = [(f"{entry['recipe']['synops_weight']:g}", entry) for entry in sparsity["points"]]
+    rows = [[title, *point_cells(entry)] for title, entry in [("shipped", sparsity["shipped"]), *trained]]
+    note = f"{TITLES[sparsity['model']]}, T = 8, first {sparsity['data']['count']:,} test pictures:"
+    return f"{note}\n\n{table(header, rows)}"
+
+
+def point_cells(entry: Figures) -> list[str]:
+    """Return accuracy and operations of one network, under each firing order."""
+    found = [entry[order] for order in ORDERS]
+    return [cell for e in found for cell in (f"{e['accuracy']:.1f}%", millions(e["synaptic_operations_per_image"]))]
+
+
+def draw_sparsity(sparsity: Figures) -> None:
+    """Write docs/images/sparsity-MODEL.svg."""
+    from pynq_snn import plots
+
+    if not sparsity:
+        return
+    entries = {"": sparsity["points"], "shipped, ": [sparsity["shipped"]]}
+    series = {
+        f"{title}{order}": tuple([entry[order][key] for entry in found] for key in POINT)
+        for title, found in entries.items()
+        for order in ORDERS
+    }
+    names = [f"{entry['recipe']['synops_weight']:g}" for entry in sparsity["points"]]
+    figure = plots.accuracy_by_operations(series, names=names)
+    path = ROOT / "docs" / "images" / f"sparsity-{sparsity['model']}.svg"
+    description = f"{TITLES[sparsity['model']]}: accuracy by synaptic operations"
+    path.write_text(plots.svg(figure, description=description), "utf-8")
+    print(f"wrote {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
     python -m benchmarks.anchor --data CIFAR10 --float vgg11=runs/vgg11/vgg11-float.onnx [--count 1000]
 
-Writes benchmarks/anchor.json. Needs PyTorch and SpikingJelly 2 (``pip install pynq-snn[train] spikingjelly requests``).
-SpikingJelly starts from a full-precision twin (an exported file or a checkpoint), calibrates on training pictures, and
-simulates float weights in PyTorch.
+Writes benchmarks/anchor.json; what it says about other models stays. Needs PyTorch and SpikingJelly 2
+(``pip install pynq-snn[train] spikingjelly requests``). SpikingJelly starts from a full-precision twin (an exported
+file or a checkpoint), calibrates on training pictures, and simulates float weights in PyTorch.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,23 @@ def main() -> None:
     arguments = parser.parse_args()
     training = load_dataset(arguments.data, "train").first(CALIBRATION)
     test = load_dataset(arguments.data, "test").first(arguments.count)
+    kept = json.loads(arguments.out.read_text("utf-8"))["models"] if arguments.out.exists() else {}
     figures: dict[str, Any] = {
         "measured": "accuracy, simulated by SpikingJelly in PyTorch with float32 weights",
-        "data": {"name": "CIFAR-10 test pictures, JPEG copies", "count": len(test), "calibration": len(training)},
+        "data": {"name": "CIFAR-10 test pictures, JPEG copies", "calibration": len(training)},
         "timesteps": CURVE_TIMESTEPS,
-        "models": {},
+        "models": kept,
     }
     for entry in arguments.float:
         name, _, file = entry.partition("=")
         network = NETWORKS[name](classes=len(test.classes)).eval()
         warm_start(network, Path(file))
-        figures["models"][name] = {
+        accuracies = {
             title: curve(convert(network, recipe, training), test, f"{name}, {title}")
             for title, recipe in RECIPES.items()
         }
-        command = "python -m benchmarks.anchor --data CIFAR10 --float MODEL=FILE"
+        figures["models"][name] = {"count": len(test), "accuracy": accuracies}
+        command = "python -m benchmarks.anchor --data CIFAR10 --float MODEL=FILE --count COUNT"
         results.write(arguments.out, command, figures)
 
 

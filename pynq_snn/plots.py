@@ -346,6 +346,34 @@ def accuracy_by_timesteps(
     return figure
 
 
+@_styled
+def accuracy_by_operations(
+    points: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, names: Sequence[str] = ()
+) -> Figure:
+    """Plot accuracy against synaptic operations, a line for each series of networks.
+
+    Parameters
+    ----------
+    points : mapping of label to (operations, accuracies)
+        Synaptic operations per picture, and accuracy in percent; a series of one point is drawn as a mark.
+    names : sequence of str, optional
+        Of the networks in each series of more than one point, in their order.
+    """
+    figure, axes = _figure(3.0)
+    panel = axes[0, 0]
+    looks = ((DARK, "o", "-"), (MIDDLE, "s", "--"), (DARK, "*", ""), (MIDDLE, "*", ""))
+    for (label, (operations, accuracies)), (colour, marker, line) in zip(points.items(), looks, strict=False):
+        _require(len(operations) == len(accuracies), f"{label}: {len(accuracies)} accuracies, {len(operations)} counts")
+        millions = np.asarray(operations) / 1e6
+        size = 9 if len(millions) == 1 else None
+        panel.plot(millions, accuracies, color=colour, marker=marker, linestyle=line, markersize=size, label=label)
+        for name, x, y in zip(names if len(millions) > 1 else (), millions, accuracies, strict=False):
+            panel.annotate(name, (x, y), xytext=(4, -10), textcoords="offset points", fontsize=8)
+    panel.set(xlabel="additions per picture (millions)", ylabel="accuracy (% of test pictures)")
+    panel.legend(loc="lower right", fontsize=8)
+    return figure
+
+
 # --- time and energy --------------------------------------------------------------------------------------------------
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import accuracy_page
+from benchmarks import accuracy_page, sparsity
+from pynq_snn.datasets import CIFAR10_CLASSES
+from pynq_snn.models import find_model
 
 
 def test_pages_are_up_to_date() -> None:
@@ -22,3 +28,27 @@ def test_a_page_without_its_mark_is_refused(tmp_path: Path) -> None:
     assert accuracy_page.filled(page, rates="new")[1] == "<!-- rates: here -->\nnew\n<!-- end of rates -->\n"
     with pytest.raises(SystemExit, match="no part is marked curves"):
         accuracy_page.filled(page, curves="new")
+
+
+def test_networks_are_sorted_by_the_strength_of_the_regulariser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for strength in (0.003, 0.0):
+        run = tmp_path / f"strength{strength}"
+        run.mkdir()
+        (run / "quantised.json").write_text(json.dumps({"recipe": {"synops_weight": strength}}))
+        shutil.copy(find_model("vgg11"), run)
+    pictures = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "test.npz", images=pictures, labels=np.arange(2), classes=CIFAR10_CLASSES)
+    out = tmp_path / "sparsity.json"
+    runs = [str(path) for path in sorted(tmp_path.glob("strength*"), reverse=True)]
+    monkeypatch.setattr(sys, "argv", ["sparsity", "vgg11", *runs, "--data", str(tmp_path), "--out", str(out)])
+    sparsity.main()
+    figures = json.loads(out.read_text())
+    first, second = figures["points"]
+    assert first["recipe"]["synops_weight"] < second["recipe"]["synops_weight"]
+    assert {**figures["shipped"], "recipe": first["recipe"]} == first  # the same file
+    deferred, stepwise = (figures["shipped"][order]["synaptic_operations_per_image"] for order in accuracy_page.ORDERS)
+    assert 0 < deferred < stepwise
+    lines = accuracy_page.sparsity_table(figures).splitlines()
+    assert [line.split(" | ")[0] for line in lines[4:]] == ["| shipped", "| 0", "| 0.003"]

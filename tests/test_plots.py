@@ -37,6 +37,9 @@ PLOTS: dict[str, Callable[[], Any]] = {
     "accuracy_by_timesteps": lambda: plots.accuracy_by_timesteps(
         [1, 2, 4], {"deferred": [50, 80, 88]}, baselines={"full precision": 88.7}
     ),
+    "accuracy_by_operations": lambda: plots.accuracy_by_operations(
+        {"deferred": ([4e6, 2e6], [88, 80]), "shipped": ([3e6], [87])}, names=["0", "1e-3"]
+    ),
     "comparison": lambda: plots.comparison(CONTENDERS),
     "core_gantt": lambda: plots.core_gantt(TIMES, source="estimate"),
     "power": lambda: plots.power(np.arange(5.0), np.full(5, 1.5), run=(1, 3), baseline_w=1.4, source="made up"),
@@ -94,6 +97,11 @@ def test_bars_are_as_long_as_the_values() -> None:
     assert sorted(bar.get_width() for bar in figure.axes[0].patches) == [1e5, 2e5, 3e5, 1e6, 2e6, 3e6]
 
 
+def test_operations_are_drawn_in_millions() -> None:
+    series, mark = PLOTS["accuracy_by_operations"]().axes[0].lines
+    assert list(series.get_xdata()) == [4, 2] and list(mark.get_xdata()) == [3]
+
+
 def test_raster_holds_every_spike_of_a_small_layer() -> None:
     trains = RANDOM.random((8, 20)) < 0.3
     (panel,) = plots.raster({"first": trains}).axes
@@ -119,6 +127,7 @@ def test_unmeasured_figures_are_hatched_and_unknown_ones_named() -> None:
         lambda: plots.raster({}),
         lambda: plots.layer_rates(["a", "b"], {"x": [0.1]}),
         lambda: plots.accuracy_by_timesteps([1, 2], {"x": [3]}),
+        lambda: plots.accuracy_by_operations({"x": ([1e6, 2e6], [3])}),
         lambda: plots.running_scores(np.zeros((3, 2)), ["only"]),
         lambda: plots.power(np.zeros(0), np.zeros(0)),
         lambda: plots.core_gantt([], source="estimate"),

@@ -27,7 +27,7 @@ from training.networks import NETWORKS  # noqa: E402
 from training.quantisers import SpikeCount, original_weight, quantise_weights, set_fan_outs, set_timesteps  # noqa: E402
 from training.resume import load_parameters, warm_start  # noqa: E402
 from training.stepwise import Simulation, replayed  # noqa: E402
-from training.train import BitCounter, Recipe, classification_loss, load_teacher  # noqa: E402
+from training.train import BitCounter, Recipe, classification_loss, computes_in_bfloat16, load_teacher  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -331,3 +331,11 @@ def test_the_mean_of_two_models_lies_between_them(tmp_path: Any) -> None:
     torch.save({"network": NETWORKS["vgg11"]().state_dict()}, twin)
     with pytest.raises(SystemExit, match=r"float.pt: activations.0.threshold is missing"):
         average("vgg11", [paths[0], twin], 10, 8)
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("fpu avx512f avx512_bf16 amx_int8", True), ("fpu avx512f", False)])
+def test_a_processor_without_bfloat16_is_known(flags: str, expected: bool, tmp_path: Any) -> None:
+    (tmp_path / "cpuinfo").write_text(f"model name\t: a processor\nflags\t\t: {flags}\n")
+    assert computes_in_bfloat16(torch.device("cpu"), tmp_path / "cpuinfo") == expected
+    assert not computes_in_bfloat16(torch.device("cpu"), tmp_path / "missing")
+    assert computes_in_bfloat16(torch.device("cuda"), tmp_path / "missing")

@@ -51,6 +51,7 @@ class Recipe:
     short_timesteps: int = 0
     distillation: float = 0.0
     teacher: str = ""
+    pictures: int = 0
     seed: int = 1
     start: str = ""
 
@@ -62,7 +63,8 @@ DEFAULTS = {
 }
 SHORT_SHARE = 0.25  # of the batches see the short window, where there is one
 TEMPERATURE = 2.0  # of distillation: softens the classes' scores
-GLANCE = 1000  # test pictures that are looked at between epochs
+GLANCE = 1000  # test pictures that are looked at between epochs, and after a trial on some of the training pictures
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of processors that compute in it; others imitate it, slowly
 BEFORE = {"quantised": "float", "stepwise": "quantised"}  # the stage that a stage starts from
 
 
@@ -144,6 +146,13 @@ def timesteps_of(network: nn.Module) -> int:
 def operations_of(network: nn.Module) -> list[torch.Tensor]:
     """Return the synaptic operations per image of each activation in the last forward pass."""
     return [m.synaptic_operations for m in network.modules() if isinstance(m, SpikeCount)]
+
+
+def computes_in_bfloat16(device: torch.device, processor: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the hardware has bfloat16; where that cannot be told, it is taken to lack it."""
+    if device.type != "cpu":
+        return True
+    return processor.exists() and not BFLOAT16_FLAGS.isdisjoint(processor.read_text().split())
 
 
 def set_training(network: nn.Module, stage: str) -> None:
@@ -241,6 +250,7 @@ def train_epoch(
     order = torch.randperm(len(images))
     total = torch.zeros((), device=images.device)  # asked for once an epoch: a GPU would be waited for at each step
     steps = len(images) // recipe.batch
+    short_floats = computes_in_bfloat16(images.device)
     for step in tqdm(range(steps), desc=title, mininterval=5):
         chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
         x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
@@ -249,7 +259,7 @@ def train_epoch(
         targets = labels[chosen]
         if recipe.cutmix and float(torch.rand(())) < recipe.cutmix:
             x, targets = cut_mix(x, targets, network.classifier.out_features)  # type: ignore[union-attr,arg-type]
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=short_floats):
             loss = batch_loss(network, teacher, x, targets, recipe)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -265,7 +275,7 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True  # all batches have one shape
-    train, test = load_dataset(data, "train"), load_dataset(data, "test")
+    train, test = load_dataset(data, "train").first(recipe.pictures or None), load_dataset(data, "test")
     images, labels = to_device_images(train, device)
     test_images, test_labels = to_device_images(test, device)
     network = build(recipe, len(train.classes), images.shape[2:])
@@ -308,7 +318,8 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         small = epoch < recipe.small_epochs
         loss = train_epoch(network, teacher, optimiser, schedule, recipe, images, labels, title, small)
         # A whole test set takes a tenth of an epoch on a CPU: between epochs, a sample says whether it goes well.
-        count = len(test) if epoch == recipe.epochs - 1 else min(len(test), GLANCE)
+        is_result = epoch == recipe.epochs - 1 and not recipe.pictures
+        count = len(test) if is_result else min(len(test), GLANCE)
         shown, shown_labels = test_images[:count], test_labels[:count]
         entry = {"loss": round(loss, 4), "pictures": count, **evaluate(network, shown, shown_labels)}
         if recipe.stage == "stepwise":
@@ -364,6 +375,7 @@ def main() -> None:
     parser.add_argument(
         "--start", help="checkpoint or exported model (.onnx) to start from (default: the stage before, in OUT)"
     )
+    parser.add_argument("--pictures", type=int, default=0, help="first training pictures only, for a trial")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -389,6 +401,7 @@ def main() -> None:
         short_timesteps=arguments.short_timesteps,
         distillation=arguments.distillation,
         teacher=arguments.teacher or str(arguments.out / "float.pt"),
+        pictures=arguments.pictures,
         seed=arguments.seed,
         start=start,
     )
