@@ -42,9 +42,9 @@ def main() -> None:
         source = Path(given) if given else Path(folder) / "float.onnx"
         if not given:
             source.write_bytes(as_float(onnx.load(find_model(name))).SerializeToString())
-        command = (
-            f"python -m benchmarks.convert --data CIFAR10 --count {arguments.count} --pictures {arguments.pictures}"
-        )
+        network = f"--float {name}=FILE" if given else f"--model {name}"
+        command = f"python -m benchmarks.convert --data CIFAR10 {network}"
+        command += f" --count {arguments.count} --pictures {arguments.pictures}"
         command += " --timesteps " + " ".join(map(str, arguments.timesteps))
         figures: dict[str, Any] = {
             "measured": "accuracy, exact, on the device named (simulation of the core); float network in numpy",

@@ -82,7 +82,7 @@ def fit_picture(picture: str | Path | Image.Image | Pixels, network: Network, *,
         )
     size = (network.input_width, network.input_height)
     upright = _as_image(picture, size)
-    scaled = _crop(upright, size) if fit == "crop" else _scale_inside(upright, size)
+    scaled = crop(upright, size) if fit == "crop" else _scale_inside(upright, size)
     background = network.mean_pixel
     canvas = Image.new(mode, size, background if mode == "RGB" else background[0])
     corner = ((size[0] - scaled.width) // 2, (size[1] - scaled.height) // 2)
@@ -179,7 +179,7 @@ def _to_grey_levels(picture: Image.Image) -> Pixels:
     return np.round((levels - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
 
 
-def _crop(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def crop(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Scale the largest centred part that has the aspect ratio of `size`."""
     ratio = min(picture.width / size[0], picture.height / size[1])
     width, height = size[0] * ratio, size[1] * ratio

@@ -15,9 +15,12 @@ torch = pytest.importorskip("torch", reason="training needs the train extra (PyT
 import onnxruntime  # noqa: E402
 
 from pynq_snn.accelerator import Accelerator  # noqa: E402
+from pynq_snn.datasets import Dataset  # noqa: E402
 from pynq_snn.importer import import_network  # noqa: E402
-from pynq_snn.network import integrate  # noqa: E402
+from pynq_snn.models import find_model  # noqa: E402
+from pynq_snn.network import Network, integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
+from pynq_snn.pictures import fit_picture  # noqa: E402
 from training import fused  # noqa: E402
 from training.augment import augment, cut_mix, normalise  # noqa: E402
 from training.average import average  # noqa: E402
@@ -27,7 +30,7 @@ from training.networks import NETWORKS  # noqa: E402
 from training.quantisers import SpikeCount, original_weight, quantise_weights, set_fan_outs, set_timesteps  # noqa: E402
 from training.resume import load_parameters, warm_start  # noqa: E402
 from training.stepwise import Simulation, replayed  # noqa: E402
-from training.train import BitCounter, Recipe, classification_loss, computes_in_bfloat16, load_teacher  # noqa: E402
+from training.train import BitCounter, Recipe, classification_loss, computes_in_bfloat16, load_teacher, sized  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -339,3 +342,14 @@ def test_a_processor_without_bfloat16_is_known(flags: str, expected: bool, tmp_p
     assert computes_in_bfloat16(torch.device("cpu"), tmp_path / "cpuinfo") == expected
     assert not computes_in_bfloat16(torch.device("cpu"), tmp_path / "missing")
     assert computes_in_bfloat16(torch.device("cuda"), tmp_path / "missing")
+
+
+def test_small_pictures_are_scaled_as_in_evaluation_or_refused() -> None:
+    pictures = np.random.default_rng(4).integers(0, 256, (3, 28, 28, 3), np.uint8)
+    dataset = Dataset(pictures, np.zeros(3, np.int64), ())
+    with pytest.raises(SystemExit, match="28 x 28 pixels are too small for vgg11; --size 32 scales them"):
+        sized(dataset, Recipe("vgg11", "float", 1, 0.1))
+    assert sized(dataset, Recipe("resnet18", "float", 1, 0.1)) is dataset
+    shipped = Network.from_onnx(find_model("vgg11"))
+    expected = np.stack([fit_picture(picture, shipped) for picture in pictures])
+    assert np.array_equal(sized(dataset, Recipe("vgg11", "float", 1, 0.1, size=32)).images, expected)

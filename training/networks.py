@@ -37,6 +37,8 @@ class ConvUnit(nn.Module):
 class VGG11(nn.Module):
     """VGG-11 with one linear layer after the last pooling (9.2 M weights at 10 classes)."""
 
+    smallest_picture = 32  # pixels: five poolings leave one place
+
     def __init__(self, activation: Activation = nn.ReLU, classes: int = 10, channels_in: int = 3):
         super().__init__()
         self.units, self.activations = nn.ModuleList(), nn.ModuleList()
@@ -73,6 +75,8 @@ class BasicBlock(nn.Module):
 
 class ResNet18(nn.Module):
     """ResNet-18 in the CIFAR form: a 3x3 stem without pooling (11.2 M weights at 10 classes)."""
+
+    smallest_picture = 1
 
     def __init__(self, activation: Activation = nn.ReLU, classes: int = 10, channels_in: int = 3):
         super().__init__()

@@ -20,10 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
 from pynq_snn.datasets import Dataset, load_dataset
+from pynq_snn.pictures import crop
 from training.augment import augment, cut_mix, normalise
 from training.networks import NETWORKS
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs, set_timesteps
@@ -52,6 +54,7 @@ class Recipe:
     distillation: float = 0.0
     teacher: str = ""
     pictures: int = 0
+    size: int = 0
     seed: int = 1
     start: str = ""
 
@@ -171,6 +174,27 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
+def sized(dataset: Dataset, recipe: Recipe) -> Dataset:
+    """Return the pictures in the size that training uses, scaled as for a network of that size in evaluation.
+
+    Raises
+    ------
+    SystemExit
+        They are smaller than the network needs.
+    """
+    if recipe.size:
+        sides = (recipe.size, recipe.size)
+        scaled = [np.asarray(crop(Image.fromarray(np.asarray(picture)), sides)) for picture in dataset.images]
+        dataset = Dataset(np.stack(scaled), dataset.labels, dataset.classes)
+    height, width = np.asarray(dataset.images).shape[1:3]
+    needed = NETWORKS[recipe.network].smallest_picture
+    if min(height, width) < needed:
+        raise SystemExit(
+            f"pictures of {width} x {height} pixels are too small for {recipe.network}; --size {needed} scales them"
+        )
+    return dataset
+
+
 def to_device_images(dataset: Dataset, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return uint8 [N, 3, H, W] pictures and int64 [N] labels on `device`."""
     images = torch.from_numpy(np.ascontiguousarray(np.asarray(dataset.images).transpose(0, 3, 1, 2)))
@@ -275,7 +299,8 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True  # all batches have one shape
-    train, test = load_dataset(data, "train").first(recipe.pictures or None), load_dataset(data, "test")
+    train, test = (sized(load_dataset(data, split), recipe) for split in ("train", "test"))
+    train = train.first(recipe.pictures or None)
     images, labels = to_device_images(train, device)
     test_images, test_labels = to_device_images(test, device)
     network = build(recipe, len(train.classes), images.shape[2:])
@@ -376,6 +401,7 @@ def main() -> None:
         "--start", help="checkpoint or exported model (.onnx) to start from (default: the stage before, in OUT)"
     )
     parser.add_argument("--pictures", type=int, default=0, help="first training pictures only, for a trial")
+    parser.add_argument("--size", type=int, default=0, help="scale pictures to SIZE x SIZE pixels")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -402,6 +428,7 @@ def main() -> None:
         distillation=arguments.distillation,
         teacher=arguments.teacher or str(arguments.out / "float.pt"),
         pictures=arguments.pictures,
+        size=arguments.size,
         seed=arguments.seed,
         start=start,
     )
