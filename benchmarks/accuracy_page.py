@@ -174,6 +174,14 @@ def batch_of(speeds: Figures) -> int:
     return int(batch)
 
 
+def pictures_of(speeds: Figures) -> str:
+    """Return how many pictures ran one at a time, for each firing order where these differ."""
+    counts = {order: {model[order]["pictures"] for model in speeds["models"].values()} for order in ORDERS}
+    if len(set.union(*counts.values())) == 1:
+        return str(*set.union(*counts.values()))
+    return ", ".join(f"{' or '.join(map(str, sorted(counts[order])))} ({order})" for order in ORDERS)
+
+
 def speed_note(speeds: Figures) -> str:
     """Return in which circumstances the RTL took what it took."""
     if not speeds:
@@ -181,8 +189,8 @@ def speed_note(speeds: Figures) -> str:
     memory = speeds["memory"]
     return (
         f"Speed: cycles of the RTL, clock by clock, at {speeds['clock_mhz']:g} MHz and with a memory of "
-        f"{memory['bandwidth'] / 1e9:g} GB/s; mean of {speeds['pictures']} test pictures one at a time, and of a batch "
-        f"of {batch_of(speeds)} "
+        f"{memory['bandwidth'] / 1e9:g} GB/s; mean of {pictures_of(speeds)} test pictures one at a time, and of a "
+        f"batch of {batch_of(speeds)} "
         "([benchmarks/rtl.json](benchmarks/rtl.json))."
     )
 

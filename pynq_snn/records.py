@@ -88,7 +88,7 @@ def speed_of(content: dict[str, Any], order: dict[str, Any]) -> SimulatedSpeed:
         order["batch_cycles_per_picture"],
         order["batch"],
         content["clock_mhz"],
-        content["pictures"],
+        order["pictures"],
     )
 
 

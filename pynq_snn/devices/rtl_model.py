@@ -31,6 +31,8 @@ _COMPILE_FLAGS = (
     # The library has no names but its interface's, and shares none with another model in the same process.
     "-std=c++20 -fPIC -fvisibility=hidden -DVL_USER_FINISH -DVL_USER_STOP -DVL_USER_FATAL"
 )
+# The library runs where it was built, and on machines of which the compiler says the same.
+_NATIVE_FLAG = "-march=native"
 # Verilator's warnings are for who changes the RTL (`make -C overlays lint`), not for who runs it.
 _VERILATOR_FLAGS = (
     "--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--assert", "--no-timing",
@@ -199,6 +201,15 @@ def _tool_version(folder: Path) -> str:
     return done.stdout + compiler.stdout
 
 
+def _native_target() -> str:
+    """Return what the compiler knows of this machine's processor; nothing where it cannot compile for it."""
+    done = subprocess.run(
+        [*_compiler(), _NATIVE_FLAG, "-dM", "-E", "-x", "c++", "-"],
+        input="", capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False,
+    )  # fmt: skip
+    return done.stdout if done.returncode == 0 else ""
+
+
 def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "VERILATOR_ROOT": str(folder), "PYTHON3": sys.executable}
 
@@ -218,8 +229,8 @@ def cache_folder() -> Path:
 def build_model(sources: Sequence[Path] | None = None, variant: Variant | None = None) -> Path:
     """Return the shared library of a model, building it where the cache has none.
 
-    The cache is keyed by sources, tools and options, so a change of any of them makes another model. The first build of
-    the core takes a minute or two; a line on standard error says so.
+    The cache is keyed by sources, tools, options and the processor, so a change of any of them makes another model. The
+    first build of the core takes a minute or two; a line on standard error says so.
 
     Parameters
     ----------
@@ -240,10 +251,10 @@ def build_model(sources: Sequence[Path] | None = None, variant: Variant | None =
     folder = verilator_folder()
     assert folder is not None  # or it would be missing
     try:
-        version = _tool_version(folder)
+        version, native = _tool_version(folder), _native_target()
     except (OSError, subprocess.SubprocessError) as error:
         raise DeviceError(f"{folder} does not run on this machine ({error}); install verilator again") from error
-    target = cache_folder() / f"rtl-{_key(files, version, variant)}"
+    target = cache_folder() / f"rtl-{_key(files, version + native, variant)}"
     library = target / LIBRARY
     if library.is_file():
         return library
@@ -251,7 +262,7 @@ def build_model(sources: Sequence[Path] | None = None, variant: Variant | None =
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target.parent / f"{target.name}.lock"):
             if not library.is_file():  # somebody else may have built it while this process waited
-                _build(folder, files, variant, target)
+                _build(folder, files, variant, target, f"{_COMPILE_FLAGS} {_NATIVE_FLAG}" if native else _COMPILE_FLAGS)
     except OSError as error:
         raise DeviceError(
             f"the model cannot be kept in {target.parent} ({error}); "
@@ -278,7 +289,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _build(folder: Path, files: Sequence[Path], variant: Variant, target: Path) -> None:
+def _build(folder: Path, files: Sequence[Path], variant: Variant, target: Path, compile_flags: str) -> None:
     print(
         "pynq-snn: building the cycle-accurate model of the core, once; this takes a minute or two ...",
         file=sys.stderr, flush=True,
@@ -288,7 +299,7 @@ def _build(folder: Path, files: Sequence[Path], variant: Variant, target: Path) 
     try:
         command = [
             str(folder / "bin" / "verilator_bin"), *variant.flags(), "-j", str(os.cpu_count() or 1),
-            "-CFLAGS", _COMPILE_FLAGS, "--Mdir", str(work / "build"), "-o", str(work / LIBRARY),
+            "-CFLAGS", compile_flags, "--Mdir", str(work / "build"), "-o", str(work / LIBRARY),
             *(str(path.resolve()) for path in (*files, main)),
         ]  # fmt: skip
         log = target.parent / f"{target.name}.log"

@@ -71,7 +71,7 @@ import time
 from pynq_snn.devices import rtl_model
 from tests.rtl.stand_in import SOURCES
 
-def build(folder, files, variant, target):
+def build(folder, files, variant, target, compile_flags):
     print("built")
     time.sleep(0.5)
     target.mkdir()
@@ -92,6 +92,14 @@ def test_of_two_builders_one_builds(tmp_path: Path) -> None:
     said = sorted((builder.communicate(timeout=60)[0].splitlines() for builder in builders), key=len)
     assert said[1] == ["built", *said[0]]
     assert len(list(tmp_path.glob("rtl-*/model.so"))) == 1
+
+
+@pytest.mark.rtl_tools
+def test_the_processor_is_named_by_what_the_compiler_knows_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two machines that share a home folder share a model only where it runs on both."""
+    assert "__VERSION__" in rtl_model._native_target()
+    monkeypatch.setattr(rtl_model, "_NATIVE_FLAG", "-march=no-such-processor")
+    assert rtl_model._native_target() == ""
 
 
 @pytest.mark.rtl_tools
