@@ -102,6 +102,7 @@ PROOFS = (
     Proof("snn_write_port", _PORT_PARTS, 4, 4, (("BOUNDED", 0),)),
     Proof("snn_pop_bank", (), 4, 2),
     Proof("snn_popper", ("snn_pop_bank",), 3, 2),
+    Proof("snn_scanner", (), 3, 2),
 )
 
 
