@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
+from pynq_snn import layout
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.devices.rtl import ALL_CHANNELS, RtlDevice
 from pynq_snn.devices.rtl_model import Faults, Variant
+from pynq_snn.encode import encode_pixels
 from pynq_snn.errors import DeviceError
 from pynq_snn.network import integrate
+from pynq_snn.program import Program, compile_network, seal_command
 from tests.networks import EXAMPLES, random_input, to_events
+from tests.test_core_errors import FIELDS, Bench, read_header, with_field
 
 TIMEOUT_S = 3600.0
 
@@ -40,6 +44,7 @@ def main() -> None:
         device = RtlDevice(variant=Variant(coverage=True))
         with device:
             exercise(device)
+            disturb(device)
             device.write_coverage(file)
         modules = summarise(file.read_text(errors="replace"))
     total = {kind: share(modules.values(), kind) for kind in ("line", "toggle")}
@@ -65,6 +70,54 @@ def exercise(device: RtlDevice) -> None:
         device.set_faults(Faults())
         accelerator = Accelerator(device, watchdog_cycles=cycle, timeout_s=TIMEOUT_S)
         with_errors(accelerator, example(firing="stepwise"))
+
+
+def disturb(device: RtlDevice) -> None:
+    """Soft resets in the middle of runs, maps outside of buffers, taps that break rules, and every register."""
+    device.set_faults(Faults())
+    program, inputs = small_program()
+    bench = Bench(device, program)
+    for cycle in (1, 300, 3_000, 8_000):
+        run_for(bench, program.data, inputs, cycle)
+        device.reset()
+    damaged = [with_taps(program, layer, source) for layer in (0, 4) for source in (1, 2)]
+    damaged.append(with_field(program.data, 0, "source0_image_bytes", 1 << 26))
+    for data in damaged:
+        run_for(bench, data, inputs, 100_000)
+    for name in ("control", "soft_reset", "interrupt_status"):
+        device._write(layout.REGISTER_OFFSETS[name], 0)
+    for offset in range(0, layout.REGISTER_SPACE_BYTES, 4):
+        device.read(offset)
+
+
+def small_program() -> tuple[Program, np.ndarray]:
+    """Return a program and a random picture as it lies in the input buffer."""
+    program = compile_network(integrate(EXAMPLES["residual"](firing="stepwise", timesteps=2)))
+    assert program.patches is not None
+    image = random_input(program.network, 3, 1)[0]
+    return program, encode_pixels(image, program.input_map, program.patches, program.network.mean_pixel)
+
+
+def run_for(bench: Bench, data: np.ndarray, inputs: np.ndarray, cycles: int) -> None:
+    """Start a run and simulate so many cycles, or until it ends."""
+    assert isinstance(bench.device, RtlDevice)
+    bench.prepare(data, inputs)
+    bench.device.begin()
+    bench.device.run_cycles(cycles)
+
+
+def with_taps(program: Program, layer: int, source: int) -> np.ndarray:
+    """Return the program with all taps of a layer looking at another source, and the checksum made right again."""
+    changed = program.data.copy()
+    header = read_header(changed)
+    start = layout.HEADER_BYTES + layer * layout.DESCRIPTOR_BYTES
+    fields = dict(zip(FIELDS, changed[start : start + layout.DESCRIPTOR_BYTES].view("<u4").tolist(), strict=False))
+    start = layout.HEADER_BYTES + header["layer_count"] * layout.DESCRIPTOR_BYTES
+    start += layout.TAP_BYTES * fields["first_tap"]
+    taps = changed[start : start + layout.TAP_BYTES * fields["tap_count"]].view("<i2")
+    taps[3::4] = source
+    seal_command(changed[: header["command_bytes"]], header)
+    return changed
 
 
 def infer(device: RtlDevice, trained: Any) -> None:
