@@ -21,6 +21,19 @@ Features = dict[tuple[str, str], set[str]]  # of a tile, and a site or a routed 
 ONE, ZERO = "constant 1", "constant 0"
 CLOCK_BUFFER = "BUFHCE"
 INPUT_PIN, OUTPUT_PIN = 2, 4
+# A global buffer without a cell carries what comes to one of its inputs while the two pins behind it are at 1.
+PASSING = {
+    frozenset({"IN_USE", "IS_IGNORE1_INVERTED", "ZINV_CE0", "ZINV_S0"}): ("I0", "CE0", "S0"),
+    frozenset({"IN_USE", "IS_IGNORE0_INVERTED", "ZINV_CE1", "ZINV_S1"}): ("I1", "CE1", "S1"),
+}
+GLOBAL_BUFFERS_PER_TILE = 16
+# The lower half of a block RAM has the pins of a FIFO in the graph.
+FIFO_PINS = {
+    "RDCLK": "CLKARDCLK", "WRCLK": "CLKBWRCLK", "RDEN": "ENARDEN", "WREN": "ENBWREN", "REGCE": "REGCEAREGCE",
+    "RDRCLK": "REGCLKARDRCLK", "RST": "RSTRAMARSTRAM", "RSTREG": "RSTREGARSTREG",
+    **{f"DO{index}": f"DO{'AB'[index // 16]}DO{index % 16}" for index in range(32)},
+    **{f"DOP{index}": f"DOP{'AB'[index // 2]}DOP{index % 2}" for index in range(4)},
+}  # fmt: skip
 # The pin of a slice that selects each wide multiplexer, and the tables and multiplexers that it selects from (0, 1).
 SELECTS = {"F7AMUX": "AX", "F7BMUX": "CX", "F8MUX": "BX"}
 WIDE_OUTPUT = {("A", "F7"): "F7AMUX", ("C", "F7"): "F7BMUX", ("B", "F8"): "F8MUX"}
@@ -45,9 +58,14 @@ class Fabric:
         What the bitstream sets: for (tile, destination wire) the source wires, among others.
     fixed : callable
         Connections that a type of tile always has, as "destination.source".
+    resting : callable
+        Connections that a type of tile has while none of the destination's bits is set.
     """
 
-    def __init__(self, graph_file: Path, features: Features, fixed: Callable[[str], set[str]]) -> None:
+    def __init__(
+        self, graph_file: Path, features: Features, fixed: Callable[[str], set[str]],
+        resting: Callable[[str], set[str]],
+    ) -> None:  # fmt: skip
         with lzma.open(graph_file) as packed:
             graph = pickle.load(packed)
         self._tiles, self._wires = graph["tiles"], graph["wires"]
@@ -61,10 +79,15 @@ class Fabric:
                 count += 1
         self._drivers = self._find_drivers(features)
         self._fixed = self._find_fixed(graph["tt"], fixed)
+        self._resting = self._find_fixed(graph["tt"], resting)
         self._outputs: dict[Node, list[tuple[str, str]]] = defaultdict(list)  # several: a RAMB36 lies over two RAMB18
         self.pins: dict[tuple[str, str], Node] = {}
+        self._tile_of: dict[str, str] = {}
         for site, site_type, tile, _, pin_map in graph["sites"]:
-            for index, (pin, way) in enumerate(graph["sitetypes"][site_type][1]):
+            self._tile_of[site] = self._tiles[tile][3]
+            kind, pins = graph["sitetypes"][site_type][:2]
+            for index, (name, way) in enumerate(pins):
+                pin = FIFO_PINS.get(name, name) if kind == "FIFO18E1" else name
                 wire = graph["pinmaps"][pin_map][index]
                 if wire == 65535:
                     continue
@@ -117,20 +140,16 @@ class Fabric:
                     found.add((output_site, output))
             if node in self._outputs:
                 continue
-            for arc in self._drivers.get(node) or self._fixed.get(node) or self._default(node):
+            for arc in self._drivers.get(node) or self._fixed.get(node) or self._resting.get(node, []):
                 if "VCC_WIRE" in arc.wire or "GND_WIRE" in arc.wire:
                     found.add(ONE if "VCC" in arc.wire else ZERO)
                     continue
                 todo.append(self._node(arc.tile, self._wire_ids[self._tiles[arc.tile][0]][arc.wire]))
         return found
 
-    def _default(self, node: Node) -> list[Arc]:
-        """Return what the address multiplexer of a block RAM takes when none of its bits is set."""
-        if isinstance(node, int):
-            return []
-        tile, wire = node
-        name = self._wires[self._tiles[tile][0]][wire][0]
-        return [Arc(tile, name.replace("BRAM_", "BRAM_IMUX_", 1))] if name.startswith("BRAM_ADDR") else []
+    def tile_of(self, site: str) -> str:
+        """Return the name of the tile that a site lies in."""
+        return self._tile_of[site]
 
 
 class Tracer:
@@ -188,17 +207,38 @@ class Tracer:
 
     def _output(self, site: str, pin: str) -> int | None:
         """Return the net that an output pin of a site carries."""
+        if site.startswith("BUFGCTRL") and site not in self._names_at:
+            return self._passed_on(site)
         if not site.startswith("SLICE"):
             bits = [self._cells[name]["connections"].get(pin, []) for name in self._names_at.get(site, ())]
             return next((each[0] for each in bits if each), None)
         if pin in LETTERS:
-            return self._port(site, f"{pin}6LUT", "O6")
+            has_cell = (site, f"{pin}6LUT") in self._by_place
+            return self._port(site, f"{pin}6LUT", "O6") if has_cell else self._ground(site, pin)
         if pin == "COUT":
             return self._port(site, "CARRY4", "CO3")
         letter, kind = pin[0], pin[1:]
         if kind == "Q":
             return self._port(site, f"{letter}FF", "Q")
         return self._inside(site, letter, self._chosen(site, f"{letter}OUTMUX"))
+
+    def _ground(self, site: str, letter: str) -> int | None:
+        """Return the constant 0, which a table without a cell and without a bit gives."""
+        here = self._features.get(self._sites[site], set())
+        return None if any(feature.startswith(f"{letter}LUT.INIT") for feature in here) else self._constants[ZERO]
+
+    def _passed_on(self, site: str) -> int | None:
+        """Return the net that a global buffer without a cell passes on; None where it does not."""
+        local = f"BUFGCTRL_X0Y{int(site.rpartition('Y')[2]) % GLOBAL_BUFFERS_PER_TILE}."
+        features = self._features.get((self._fabric.tile_of(site), "BUFGCTRL"), set())
+        settings = frozenset(feature.removeprefix(local) for feature in features if feature.startswith(local))
+        if settings not in PASSING:
+            return None
+        data, *controls = PASSING[settings]
+        # an input that nothing drives is 1
+        if any(self._fabric.sources(site, control) - {ONE} for control in controls):
+            return None
+        return self.at_pin(site, data)
 
     def at_pin(self, site: str, pin: str) -> int | None:
         """Return the net that reaches an input pin; None where none does, or more than one."""

@@ -55,11 +55,14 @@ class Decoded:
         Of each slice and block RAM the tile and the name there.
     fixed : callable
         Connections that a type of tile always has.
+    resting : callable
+        Connections that a type of tile has while no bit says otherwise.
     """
 
     features: Features
     sites: dict[str, tuple[str, str]]
     fixed: Callable[[str], set[str]]
+    resting: Callable[[str], set[str]]
 
 
 def decode(bitstream: Path, work: Path) -> Decoded:
@@ -73,7 +76,11 @@ def decode(bitstream: Path, work: Path) -> Decoded:
     for tile, feature in pairs:
         site, _, rest = feature.partition(".")
         features[tile, site].add(rest)
-    return Decoded(features, dict(site_names(db.grid)), db.pseudo_pips)
+
+    def resting(tile_type: str) -> set[str]:
+        return {feature for (feature, _), bits in db.segbits(tile_type).items() if not any(bit[-1] for bit in bits)}
+
+    return Decoded(features, dict(site_names(db.grid)), db.pseudo_pips, resting)
 
 
 def site_names(grid: dict[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -369,7 +376,7 @@ def compare_cells(placed: Placed, features: Features, sites: dict[str, tuple[str
 def compare_connections(comparison: Comparison, placed: Placed, decoded: Decoded) -> None:
     """Follow the routing back from every input of every cell."""
     (graph,) = tools.require(tools.ROUTING_GRAPH)
-    fabric = Fabric(graph, decoded.features, decoded.fixed)
+    fabric = Fabric(graph, decoded.features, decoded.fixed, decoded.resting)
     tracer = Tracer(placed.cells, placed.by_place, decoded.features, decoded.sites, fabric, placed.constant_nets())
     for name, port, found, wanted in tracer.inputs():
         comparison.equal("cell inputs reached by their net", f"{name}.{port}", found, wanted)

@@ -39,7 +39,9 @@ def good_features() -> Features:
     }
 
 
-def reached(folder: Path, features: Features) -> dict[str, tuple[int | None, int | None]]:
+def reached(
+    folder: Path, features: Features, places: dict[tuple[str, str], str] = PLACES
+) -> dict[str, tuple[int | None, int | None]]:
     """What the bits bring to each input, and what the netlist wants there."""
     first = [WIRES.index("FIRST_A"), WIRES.index("FIRST_AMUX"), 65535, 65535]
     second = [65535, 65535, WIRES.index("SECOND_B1"), WIRES.index("SECOND_BX")]
@@ -50,8 +52,8 @@ def reached(folder: Path, features: Features) -> dict[str, tuple[int | None, int
     }  # fmt: skip
     file = folder / "graph.pkl.xz"
     file.write_bytes(lzma.compress(pickle.dumps(graph)))
-    fabric = Fabric(file, features, lambda _: {"ALWAYS.FIRST_AMUX"})
-    tracer = Tracer(CELLS, PLACES, features, SITES, fabric, (ZERO_NET, ONE_NET))
+    fabric = Fabric(file, features, lambda _: {"ALWAYS.FIRST_AMUX"}, lambda _: set())
+    tracer = Tracer(CELLS, places, features, SITES, fabric, (ZERO_NET, ONE_NET))
     return {f"{cell}.{port}": (found, wanted) for cell, port, found, wanted in tracer.inputs()}
 
 
@@ -84,3 +86,71 @@ def test_a_wrong_connection_is_noticed(tmp_path: Path, place: str, sources: set[
 def test_constants_are_told_apart_from_nets(tmp_path: Path) -> None:
     features = good_features() | {(TILE, "SECOND_B1"): {"VCC_WIRE"}}
     assert reached(tmp_path, features)["sink.A1"] == (ONE_NET, TABLE_NET)
+
+
+def test_a_multiplexer_without_a_bit_takes_its_resting_input(tmp_path: Path) -> None:
+    graph = {
+        "tiles": [(0, 0, 0, "BRAM_L_X0Y0")], "tt": ["BRAM_L"], "segs": [],
+        "wires": [[("ADDRESS",), ("BESIDE",), ("CASCADE",)]],
+        "sitetypes": [("FIFO18E1", [("RDEN", 2)]), ("SLICEL", [("A", 4)])], "pinmaps": [[0], [1], [2]],
+        "sites": [("RAMB18_X0Y0", 0, 0, 0, 0), ("SLICE_X0Y0", 1, 0, 0, 1), ("SLICE_X1Y0", 1, 0, 0, 2)],
+    }  # fmt: skip
+    file = tmp_path / "graph.pkl.xz"
+    file.write_bytes(lzma.compress(pickle.dumps(graph)))
+
+    def sources(features: Features) -> set[tuple[str, str] | str]:
+        fabric = Fabric(file, features, lambda _: set(), lambda _: {"ADDRESS.BESIDE"})
+        return fabric.sources("RAMB18_X0Y0", "ENARDEN")  # as the same pin of a RAMB18E1 is called
+
+    assert sources({}) == {("SLICE_X0Y0", "A")}
+    assert sources({("BRAM_L_X0Y0", "ADDRESS"): {"CASCADE"}}) == {("SLICE_X1Y0", "A")}
+
+
+BUFFER, BUFFER_TILE = "BUFGCTRL_X0Y17", "CLK_BUFG_TOP_R_X0Y0"
+PASSES = {
+    "BUFGCTRL_X0Y1.IN_USE",
+    "BUFGCTRL_X0Y1.IS_IGNORE1_INVERTED",
+    "BUFGCTRL_X0Y1.ZINV_CE0",
+    "BUFGCTRL_X0Y1.ZINV_S0",
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "enable", "found"),
+    [
+        (PASSES, set(), TABLE_NET),
+        (PASSES, {"VCC_WIRE"}, TABLE_NET),
+        (PASSES, {"GND_WIRE"}, None),
+        (PASSES - {"BUFGCTRL_X0Y1.IN_USE"}, set(), None),
+        ({setting.replace("X0Y1.", "X0Y2.") for setting in PASSES}, set(), None),
+    ],
+)
+def test_a_global_buffer_without_a_cell_passes_a_net_on(
+    tmp_path: Path, settings: set[str], enable: set[str], found: int | None
+) -> None:
+    graph = {
+        "tiles": [(0, 0, 0, BUFFER_TILE)], "tt": ["CLK_BUFG_TOP_R"], "segs": [],
+        "wires": [[("IN",), ("OUT",), ("CE",), ("TO",), ("VCC_WIRE",), ("GND_WIRE",)]],
+        "sitetypes": [("SLICEL", [("A", 4)]), ("SLICEL", [("A1", 2)]),
+                      ("BUFGCTRL", [("I0", 2), ("O", 4), ("CE0", 2), ("S0", 2)])],
+        "pinmaps": [[0], [3], [0, 1, 2, 2]],
+        "sites": [(FIRST, 0, 0, 0, 0), (SECOND, 1, 0, 0, 1), (BUFFER, 2, 0, 0, 2)],
+    }  # fmt: skip
+    file = tmp_path / "graph.pkl.xz"
+    file.write_bytes(lzma.compress(pickle.dumps(graph)))
+    features: Features = {
+        (BUFFER_TILE, "BUFGCTRL"): settings,
+        (BUFFER_TILE, "TO"): {"OUT"},
+        (BUFFER_TILE, "CE"): enable,
+    }
+    fabric = Fabric(file, features, lambda _: set(), lambda _: set())
+    tracer = Tracer(CELLS, {(FIRST, "A6LUT"): "driver"}, features, SITES, fabric, (ZERO_NET, ONE_NET))
+    assert tracer.at_pin(SECOND, "A1") == found
+
+
+def test_a_table_without_a_cell_and_without_a_bit_gives_0(tmp_path: Path) -> None:
+    features = good_features()
+    places = {place: name for place, name in PLACES.items() if name != "driver"}
+    assert reached(tmp_path, features, places)["sink.A1"] == (ZERO_NET, TABLE_NET)
+    features[TILE, "SLICEL_X0"] = {"AOUTMUX.O5", "ALUT.INIT[03]"}
+    assert reached(tmp_path, features, places)["sink.A1"] == (None, TABLE_NET)
