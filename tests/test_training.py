@@ -352,4 +352,6 @@ def test_small_pictures_are_scaled_as_in_evaluation_or_refused() -> None:
     assert sized(dataset, Recipe("resnet18", "float", 1, 0.1)) is dataset
     shipped = Network.from_onnx(find_model("vgg11"))
     expected = np.stack([fit_picture(picture, shipped) for picture in pictures])
-    assert np.array_equal(sized(dataset, Recipe("vgg11", "float", 1, 0.1, size=32)).images, expected)
+    images = sized(dataset, Recipe("vgg11", "float", 1, 0.1, size=32)).images
+    assert isinstance(images, np.ndarray)
+    assert np.array_equal(images, expected)
