@@ -25,10 +25,10 @@ from pynq_snn.accelerator import LayerCounters, RunReport
 from pynq_snn.datasets import load_dataset
 from pynq_snn.devices.rtl import DEFAULT_CLOCK_MHZ, MemoryModel, RtlDevice
 from pynq_snn.models import find_model, shipped_models
+from pynq_snn.network import FIRING_ORDERS
 from pynq_snn.pictures import fit_picture
 
 BATCH = 8
-FIRING = ("deferred", "stepwise")
 TIMEOUT_S = 3600.0
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="labelled pictures, as for pynq-snn eval")
     parser.add_argument("--count", type=int, default=20, help="pictures one by one (default: 20)")
     parser.add_argument("--models", nargs="+", default=list(shipped_models()))
-    parser.add_argument("--firing", nargs="+", default=list(FIRING), choices=FIRING)
+    parser.add_argument("--firing", nargs="+", default=list(FIRING_ORDERS), choices=FIRING_ORDERS)
     parser.add_argument("--out", type=Path, default=results.FOLDER / "rtl.json")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {

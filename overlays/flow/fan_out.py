@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from overlays.flow.netlist import LUT_TYPES
+from overlays.flow.netlist import LUT_TYPES, top_of
 
 MOST_LOADS = 40
 CONTROL_PORTS = ("CE", "R", "S", "CLR", "PRE")
@@ -140,7 +140,7 @@ def limit_fan_out(module: dict[str, Any]) -> int:
 def write_limited(netlist: Path, limited: Path) -> int:
     """Write the netlist of yosys again with copies in it; return how many."""
     design = json.loads(netlist.read_text())
-    top = next(m for m in design["modules"].values() if int(m.get("attributes", {}).get("top", "0"), 2))
+    top = design["modules"][top_of(design["modules"])]
     copies = limit_fan_out(top)
     limited.write_text(json.dumps(design))
     return copies

@@ -42,6 +42,11 @@ class LogicPath:
     end: str
 
 
+def top_of(modules: dict[str, dict[str, Any]]) -> str:
+    """Return the name of the module that yosys marked as the top."""
+    return next(name for name, module in modules.items() if int(module.get("attributes", {}).get("top", "0"), 2))
+
+
 @dataclass
 class Netlist:
     """The modules of a yosys netlist in JSON."""
@@ -53,8 +58,7 @@ class Netlist:
     def read(cls, path: Path) -> Netlist:
         """Read the file that yosys wrote."""
         modules = json.loads(path.read_text())["modules"]
-        top = next(name for name, module in modules.items() if int(module.get("attributes", {}).get("top", "0"), 2))
-        return cls(modules, top)
+        return cls(modules, top_of(modules))
 
     @cached_property
     def cells(self) -> dict[str, dict[str, Any]]:

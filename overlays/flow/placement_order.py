@@ -14,6 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from overlays.flow.netlist import top_of
+
 RANKS = 100_000
 
 
@@ -41,7 +43,7 @@ def ranks(cells: dict[str, dict[str, Any]]) -> dict[str, int]:
 def write_ordered(netlist: Path, ordered: Path) -> None:
     """Write the netlist of yosys again, the cells of its top module renamed; nothing else changes."""
     design = json.loads(netlist.read_text())
-    top = next(m for m in design["modules"].values() if int(m.get("attributes", {}).get("top", "0"), 2))
+    top = design["modules"][top_of(design["modules"])]
     order = ranks(top["cells"])
     top["cells"] = {f"{order.get(name, 0):05d}.{name}": cell for name, cell in top["cells"].items()}
     ordered.write_text(json.dumps(design))

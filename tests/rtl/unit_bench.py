@@ -239,6 +239,16 @@ UNITS = {
 }  # fmt: skip
 
 
+def words_for(ports: dict[str, int]) -> int:
+    """Return how many words ports take."""
+    return -(-sum(ports.values()) // WORD)
+
+
+def part_of(first: int, ports: dict[str, int]) -> slice:
+    """Return the bytes of ports that begin at a word."""
+    return slice(first * WORD // 8, (first + words_for(ports)) * WORD // 8)
+
+
 class Layout:
     """Where each module's ports lie among the bits of the top's ports ``given`` and ``shown``."""
 
@@ -248,8 +258,8 @@ class Layout:
         given = shown = 0
         for name, unit in UNITS.items():
             self.given[name], self.shown[name] = given, shown
-            given += -(-sum(unit.inputs.values()) // WORD)
-            shown += -(-sum(unit.outputs.values()) // WORD)
+            given += words_for(unit.inputs)
+            shown += words_for(unit.outputs)
         self.given_words, self.shown_words = given, shown
 
     def top(self) -> str:
@@ -297,11 +307,8 @@ class Driver:
         self._shown = bytearray(layout.shown_words * WORD // 8)
         self._given_at = ctypes.c_char.from_buffer(self._given)
         self._shown_at = ctypes.c_char.from_buffer(self._shown)
-        bits = sum(self.unit.inputs.values())
-        start = layout.given[name] * WORD // 8
-        self._input_part = slice(start, start + -(-bits // WORD) * WORD // 8)
-        start = layout.shown[name] * WORD // 8
-        self._output_part = slice(start, start + -(-sum(self.unit.outputs.values()) // WORD) * WORD // 8)
+        self._input_part = part_of(layout.given[name], self.unit.inputs)
+        self._output_part = part_of(layout.shown[name], self.unit.outputs)
         if "reset" in self.unit.inputs:
             for _ in range(2):
                 self.cycle(reset=1)
