@@ -4,7 +4,7 @@
 
 Cycle-accurate simulation at 100 MHz against the default memory model (`pynq_snn.devices.rtl.MemoryModel`). Needs the
 rtl extra, a C++ compiler and make. Writes benchmarks/rtl.json, where networks and firing orders that are not asked for
-stay as they are, as long as they are of the same RTL, memory and network.
+stay as they are, as long as they are of the same RTL, memory and network; each order names its own command.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pynq_snn.models import find_model, shipped_models
 from pynq_snn.network import FIRING_ORDERS
 from pynq_snn.pictures import fit_picture
 
+COMMAND = "python -m benchmarks.rtl --data CIFAR10"
 BATCH = 8
 TIMEOUT_S = 3600.0
 
@@ -48,7 +49,6 @@ def main() -> None:
         "memory": asdict(MemoryModel()),
     }
     models = models_of_the_same(arguments.out, figures)
-    command = f"python -m benchmarks.rtl --data CIFAR10 --count {arguments.count} --firing {' '.join(arguments.firing)}"
     # One core for all figures, even where somebody edits the RTL meanwhile.
     with RtlDevice() as device, Accelerator("kernel") as kernel:
         core = Accelerator(device, timeout_s=TIMEOUT_S)
@@ -57,8 +57,10 @@ def main() -> None:
             if models.get(name, {}).get("sha256") != digest:
                 models[name] = {"sha256": digest, "timesteps": Network.from_onnx(find_model(name)).timesteps}
             for firing in arguments.firing:
-                models[name][firing] = measure(core, kernel, name, firing, arguments.data, arguments.count)
-                results.write(arguments.out, command, {**figures, "models": models})
+                measured = measure(core, kernel, name, firing, arguments.data, arguments.count)
+                own = f"{COMMAND} --count {arguments.count} --models {name} --firing {firing}"
+                models[name][firing] = {"command": own, **measured}
+                results.write(arguments.out, COMMAND, {**figures, "models": models})
 
 
 def models_of_the_same(report: Path, figures: dict[str, Any]) -> dict[str, Any]:

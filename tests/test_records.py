@@ -27,6 +27,13 @@ def test_speed_is_that_of_the_file(name: str, firing: str) -> None:
     assert simulated_speed(Network.from_onnx(shipped_models()[name], timesteps=4)) is None
 
 
+@pytest.mark.parametrize("name", shipped_models())
+@pytest.mark.parametrize("firing", ["deferred", "stepwise"])
+def test_speed_names_the_command_that_measures_it(name: str, firing: str) -> None:
+    recorded = RTL["models"][name][firing]
+    assert recorded["command"].endswith(f" --count {recorded['pictures']} --models {name} --firing {firing}")
+
+
 def test_all_shipped_models_are_in_the_records() -> None:
     measured = json.loads((record_folder() / "accuracy.json").read_text("utf-8"))["models"]
     assert set(measured) == set(RTL["models"]) == set(shipped_models())
