@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +26,7 @@ from training import fused  # noqa: E402
 from training.augment import augment, cut_mix, normalise  # noqa: E402
 from training.average import average  # noqa: E402
 from training.convolution import Convolution, windows_of  # noqa: E402
-from training.export import Exporter, metadata_of  # noqa: E402
+from training.export import Exporter, export_run, metadata_of  # noqa: E402
 from training.networks import NETWORKS  # noqa: E402
 from training.quantisers import SpikeCount, original_weight, quantise_weights, set_fan_outs, set_timesteps  # noqa: E402
 from training.resume import load_parameters, warm_start  # noqa: E402
@@ -308,6 +309,18 @@ def test_training_goes_on_from_an_exported_model(name: str, tmp_path: Any) -> No
         if value.is_floating_point():  # weights come back rounded to int8, the two branches of a block to one scale
             difference = (value - original[plain]).square().mean().sqrt() / original[plain].square().mean().sqrt()
             assert float(difference.nan_to_num()) < (0.1 if value.ndim > 1 else 1e-6), key
+
+
+def test_a_run_that_began_elsewhere_is_exported_without_a_twin(tmp_path: Any) -> None:
+    log = {"classes": list("abcdefghij"), "size": [32, 32], "recipe": {"timesteps": 8}}
+    (tmp_path / "quantised.json").write_text(json.dumps(log))
+    torch.save({"network": quantised("vgg11").state_dict()}, tmp_path / "quantised.pt")
+    export_run("vgg11", tmp_path)
+    assert Network.from_onnx(tmp_path / "vgg11.onnx").labels == tuple("abcdefghij")
+    assert not (tmp_path / "vgg11-float.onnx").exists()
+    torch.save({"network": NETWORKS["vgg11"]().state_dict()}, tmp_path / "float.pt")
+    export_run("vgg11", tmp_path)
+    assert (tmp_path / "vgg11-float.onnx").exists()
 
 
 def test_another_networks_model_is_refused(tmp_path: Any) -> None:

@@ -197,16 +197,18 @@ def load_quantised(name: str, checkpoint: Path, classes: int, timesteps: int) ->
 
 
 def export_run(name: str, folder: Path) -> None:
-    """Write ``NAME.onnx`` and ``NAME-float.onnx`` from the last checkpoints of a training run in `folder`."""
+    """Write ``NAME.onnx`` from the last checkpoint of a training run in `folder`, and its twin ``NAME-float.onnx``.
+
+    The twin is left out where the run started from another network and has none.
+    """
     stage = "stepwise" if (folder / "stepwise.pt").exists() else "quantised"
     log = json.loads((folder / f"{stage}.json").read_text())
     labels, size = log["classes"], tuple(log["size"])
     timesteps = log["recipe"]["timesteps"]
     metadata = metadata_of(name, labels, timesteps, size)
-    networks = {
-        f"{name}.onnx": (load_quantised(name, folder / f"{stage}.pt", len(labels), timesteps), True),
-        f"{name}-float.onnx": (load_float(name, folder / "float.pt", len(labels)), False),
-    }
+    networks = {f"{name}.onnx": (load_quantised(name, folder / f"{stage}.pt", len(labels), timesteps), True)}
+    if (folder / "float.pt").exists():
+        networks[f"{name}-float.onnx"] = (load_float(name, folder / "float.pt", len(labels)), False)
     for file, (network, quantised) in networks.items():
         model = Exporter(network, quantised).model(metadata)
         (folder / file).write_bytes(model.SerializeToString())
