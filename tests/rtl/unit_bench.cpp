@@ -4,6 +4,9 @@
 
 #include "Vunit_bench.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -42,3 +45,11 @@ EXPORT int unit_bench_tick()
     broken_line = 0;
     return line;
 }
+
+#if VM_COVERAGE
+// What the lines and signals of all modules have seen so far.
+EXPORT void unit_bench_write_coverage(const char* path)
+{
+    Verilated::threadContextp()->coveragep()->write(path);
+}
+#endif

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
 
 from pynq_snn.devices.rtl_model import cache_folder, core_sources
 from tests.overlay.verilated import build_program
 from tests.rtl.compute_bench import SURROUNDINGS, fingerprint
 
 BENCH = Path(__file__).with_name("unit_bench.cpp")
-OPTIONS = (
+OPTIONS: tuple[str, ...] = (
     "--assert", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-lint", "-Wno-style",
     # A port of another width or without a bit is a mistake in UNITS.
     "-Werror-WIDTHTRUNC", "-Werror-WIDTHEXPAND", "-Werror-PINMISSING", "-j", "2",
     "-CFLAGS", "-std=c++17 -fPIC -fvisibility=hidden -DVL_USER_STOP", "-LDFLAGS", "-shared",
 )  # fmt: skip
+# A seed cannot be made simpler: what fails is not tried again in smaller sizes.
+few = settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+SEEDS = st.integers(0, 2**32)
+PACES = st.sampled_from([0.1, 0.5, 0.9, 1.0])  # chance in a cycle that a side moves
+COVERAGE_FILE = os.environ.get("PYNQ_SNN_BENCH_COVERAGE")  # where a process leaves what its tests have reached
+if COVERAGE_FILE:
+    OPTIONS = ("--coverage-line", "--coverage-toggle", *OPTIONS)
 WORD = 32  # bits; every module's part of the top's ports begins with a word of its own
 
 
@@ -31,6 +43,12 @@ class Unit:
     inputs: dict[str, int]
     outputs: dict[str, int]
     parameters: dict[str, int] = field(default_factory=dict)
+
+
+def cycles(most: int = 4000) -> Iterator[int]:
+    """Count cycles; too many of them mean that something has been lost."""
+    yield from range(most)
+    raise AssertionError(f"not through after {most} cycles")
 
 
 def pack(values: Sequence[int], bits: int) -> int:
@@ -88,7 +106,17 @@ BURST = Struct(address=29, last_beat=4, index=16)
 TAP = Struct(source=1, weight_block=9, dx=16, dy=16)
 ROW_WRITE = Struct(valid=1, parameters=1, index=13, bank=8, data=256)
 OUTCOME = Struct(code=4, layer=8, place=6)
-
+INSTRUCTION = Struct(condition=4, operation=4, operand=7, error=3, place=6)
+SOURCE = Struct(
+    used=1, region=2, first_offset=42, image_bytes=32, block_bytes=32, row_bytes=32, height=9, width=9, blocks=7,
+    stride_y=9, stride_x=9, first_dy=16, last_dy=16,
+)  # fmt: skip
+LAYER = Struct(
+    max_pool=1, firing=2, hard_reset=1, leak_shift=4, binary_in=1, binary_out=1, timesteps=6, fraction_bits=4,
+    input_planes=6, output_planes=6, shortcut=1, tap_count=11, weight_offset=32, weight_blocks=9,
+    output_first_offset=42, output_region=2, output_image_bytes=32, output_block_bytes=32, output_height=9,
+    output_width=9, output_channels=12, output_groups=7, images=11, source0=SOURCE.bits, source1=SOURCE.bits,
+)  # fmt: skip
 
 HANDSHAKES_IN = {"reset": 1, "in_valid": 1, "in_data": 16, "out_ready": 1}
 HANDSHAKES_OUT = {"in_ready": 1, "out_valid": 1, "out_data": 16}
@@ -209,6 +237,127 @@ UNITS = {
             "tap": TAP.bits,
         },
     ),
+    "layer_setup": Unit(
+        "snn_layer_setup",
+        {"reset": 1, "start": 1, "layer": LAYER.bits},
+        {"done": 1, "held0": HELD.bits, "held1": HELD.bits, "output_row_words": 13},
+    ),
+    "weight_loader": Unit(
+        "snn_weight_loader",
+        {
+            "reset": 1, "start": 1, "weight_offset": 32, "weight_blocks": 9, "groups": 7, "request_ready": 1,
+            "row_arrives": 1, "row_block": 4, "slot_free": 1, "released": 10,
+        },
+        {"idle": 1, "request_valid": 1, "request": REQUEST.bits, "slot_taken": 1, "complete": 10},
+    ),
+    "parameters": Unit(
+        "snn_parameters",
+        {"reset": 1, "row": ROW_WRITE.bits, "slot_taken": 1, "neurons_done": 1, "sums_done": 1},
+        {
+            "slot_free": 1, "neurons_ready": 1, "initial_potential": 1024, "bias": 1024, "not_threshold": 1024,
+            "sums_ready": 1, "shortcut": 1024,
+        },
+    ),
+    "map_loader": Unit(
+        "snn_map_loader",
+        {
+            "reset": 1, "start": 1, "layer": LAYER.bits, "held0": HELD.bits, "held1": HELD.bits, "request_ready": 1,
+            "data_valid": 1, "data_index": 16, "data": 64, "needed": 24,
+        },
+        {
+            "request_valid": 1, "request": REQUEST.bits, "write_valid": 1, "write_address": 14, "write_data": 64,
+            "loaded": 24, "row_write": 1, "row_index": 10, "row_address": 14,
+        },
+    ),
+    "sequencer": Unit(
+        "snn_sequencer",
+        {
+            "reset": 1, "start": 1, "layer": LAYER.bits, "held0": HELD.bits, "held1": HELD.bits, "tap": TAP.bits,
+            "row_passed": 1, "loaded": 24, "row_write": 1, "row_index": 10, "row_address": 14, "place_ready": 1,
+        },
+        {"tap_address": 10, "needed": 24, "place_valid": 1, "place": PLACE.bits},
+    ),
+    "neurons": Unit(
+        "snn_neurons",
+        {
+            "reset": 1, "start": 1, "firing": 2, "hard_reset": 1, "leak_shift": 4, "binary_in": 1, "binary_out": 1,
+            "timesteps": 6, "output_planes": 6, "groups": 7, "last_lanes": 5, "hand_begun": 1, "handed": 1,
+            "handed_group_end": 1, "earlier_sum": 1024, "later_sum": 1024, "parameters_ready": 1,
+            "initial_potential": 1024, "bias": 1024, "not_threshold": 1024, "out_room": 1, "out_room_ahead": 1,
+        },
+        {
+            "may_hand_over": 1, "parameters_done": 1, "out_valid": 1, "out_word": 64, "active": 1, "spikes_valid": 1,
+            "spikes_fired": 6,
+        },
+    ),
+    "axi_slice": Unit(
+        "axi_slice",
+        {"resetn": 1, "in_valid": 1, "in_data": 16, "out_ready": 1},
+        {"in_ready": 1, "out_valid": 1, "out_data": 16},
+        {"WIDTH": 16},
+    ),
+    "read_port": Unit(
+        "snn_read_port",
+        {
+            "reset": 1, "clear": 1, "stop": 1, "parity": 1, "whole_valid": 1, "whole_request": FENCED.bits,
+            "shared_valid": 1, "shared_request": FENCED.bits, "axi_arready": 1, "axi_rdata": 64, "axi_rresp": 2,
+            "axi_rid": 6, "axi_rlast": 1, "axi_rvalid": 1,
+        },
+        {
+            "whole_room": 1, "whole_data_valid": 1, "whole_data_index": 16, "shared_room": 1, "shared_data_valid": 1,
+            "shared_data_index": 16, "data": 64, "bus_error": 1, "idle": 1, "axi_araddr": 32, "axi_arlen": 4,
+            "axi_arsize": 3, "axi_arburst": 2, "axi_arcache": 4, "axi_arprot": 3, "axi_arid": 6, "axi_arvalid": 1,
+            "axi_rready": 1,
+        },
+    ),
+    "write_port": Unit(
+        "snn_write_port",
+        {
+            "reset": 1, "clear": 1, "stop": 1, "request_valid": 1, "request": FENCED.bits, "data_valid": 1, "data": 64,
+            "axi_awready": 1, "axi_wready": 1, "axi_bresp": 2, "axi_bid": 6, "axi_bvalid": 1,
+        },
+        {
+            "room": 1, "request_done": 1, "data_ready": 1, "bus_error": 1, "idle": 1, "axi_awaddr": 32, "axi_awlen": 4,
+            "axi_awsize": 3, "axi_awburst": 2, "axi_awcache": 4, "axi_awprot": 3, "axi_awid": 6, "axi_awvalid": 1,
+            "axi_wdata": 64, "axi_wstrb": 8, "axi_wid": 6, "axi_wlast": 1, "axi_wvalid": 1, "axi_bready": 1,
+        },
+    ),
+    "command_listing": Unit(
+        "snn_command_listing", {"place": 8}, {"instruction": INSTRUCTION.bits, "layer_start": 8}
+    ),
+    "layer_decoder": Unit(
+        "snn_layer_decoder",
+        {
+            "field_valid": 1, "field": 6, "value": 32, "store_valid": 1, "store": 7, "store_value": 42, "images": 11,
+            "used0": 1, "used1": 1, "first_dy0": 16, "last_dy0": 16, "first_dy1": 16, "last_dy1": 16,
+        },
+        {"layer": LAYER.bits},
+    ),
+    "command": Unit(
+        "snn_command",
+        {
+            "reset": 1, "start": 1, "window_bytes": 128, "window_address": 256, "images": 32, "request_ready": 1,
+            "data_valid": 1, "data_index": 16, "data": 64, "layer_ready": 1, "tap_address": 10, "settled": 1,
+        },
+        {
+            "request_valid": 1, "request": REQUEST.bits, "layer_valid": 1, "layer": LAYER.bits, "layer_index": 8,
+            "tap": TAP.bits, "program_checked": 1, "record_offset": 32, "finished": 1, "outcome": OUTCOME.bits,
+        },
+    ),
+    "layer_record": Unit(
+        "snn_layer_record",
+        {
+            "reset": 1, "counting": 1, "busy_computing": 1, "layer_taken": 1, "layer_done": 1, "additions": 64,
+            "spikes": 64, "command_asked": 1, "command_words": 16, "weight_asked": 1, "weight_words": 16,
+            "weight_ahead": 1, "map_asked": 1, "map_words": 16, "record_offset": 32, "result_request_valid": 1,
+            "result_request": WRITE_REQUEST.bits, "result_data_valid": 1, "result_data": 64, "request_ready": 1,
+            "data_ready": 1,
+        },
+        {
+            "result_request_ready": 1, "result_data_ready": 1, "request_valid": 1, "request": WRITE_REQUEST.bits,
+            "data_valid": 1, "data": 64, "writing": 1,
+        },
+    ),
     "run_control": Unit(
         "snn_run_control",
         {
@@ -287,14 +436,18 @@ class Layout:
 def _load() -> tuple[ctypes.CDLL, Layout]:
     """Build the model, unless it is in the cache, and load it."""
     sources = [path for path in core_sources() if path.stem not in SURROUNDINGS]
-    folder = cache_folder() / "unit-bench" / fingerprint(*sources, BENCH, Path(__file__))
+    kind = "unit-bench-coverage" if COVERAGE_FILE else "unit-bench"
+    folder = cache_folder() / kind / fingerprint(*sources, BENCH, Path(__file__))
     library, layout = folder / "bench.so", Layout()
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
         top = folder / "unit_bench.sv"
         top.write_text(layout.top())
         build_program("unit_bench", [*sources, top], BENCH, folder / "build", OPTIONS).replace(library)
-    return ctypes.CDLL(str(library)), layout
+    loaded = ctypes.CDLL(str(library))
+    if COVERAGE_FILE:
+        atexit.register(loaded.unit_bench_write_coverage, os.fsencode(COVERAGE_FILE))
+    return loaded, layout
 
 
 class Driver:
