@@ -1,14 +1,21 @@
-"""Line and toggle coverage of the RTL under small networks of every layer kind, stalls, errors and resets.
+"""Line and toggle coverage of the RTL: of the whole core, and of the unit benches.
 
-    python -m benchmarks.rtl_coverage
+    python -m benchmarks.rtl_coverage [core] [units]
 
-Needs the rtl extra, a C++ compiler and make. Writes benchmarks/rtl_coverage.json; docs/hardware.md has the summary.
+The core runs small networks of every layer kind, with stalls, errors and resets; the unit benches are those of
+tests/rtl/test_units*.py. Needs the rtl extra, a C++ compiler, make and pytest. Writes benchmarks/rtl_coverage.json,
+where a part that is not asked for stays as it is; docs/hardware.md has the summary.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -17,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
+from overlays.flow.sources import build_hash, rtl_hashes
 from pynq_snn import layout
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.devices.rtl import ALL_CHANNELS, RtlDevice
-from pynq_snn.devices.rtl_model import Faults, Variant
+from pynq_snn.devices.rtl_model import Faults, Variant, core_sources
 from pynq_snn.encode import encode_pixels
 from pynq_snn.errors import DeviceError
 from pynq_snn.network import integrate
@@ -28,7 +36,10 @@ from pynq_snn.program import Program, compile_network, seal_command
 from tests.networks import EXAMPLES, random_input, to_events
 from tests.test_core_errors import FIELDS, Bench, read_header, with_field
 
+COMMAND = "python -m benchmarks.rtl_coverage"
 TIMEOUT_S = 3600.0
+REPOSITORY = results.FOLDER.parent
+UNIT_BENCHES = REPOSITORY / "tests" / "rtl"
 
 # A point of a coverage file: key-value pairs between control characters, then how often it was reached.
 POINT = re.compile(r"^C '(?P<keys>.*)' (?P<count>\d+)$")
@@ -37,19 +48,42 @@ POINT = re.compile(r"^C '(?P<keys>.*)' (?P<count>\d+)$")
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{' or '.join(PARTS)} (default: all)")
     parser.add_argument("--out", type=Path, default=results.FOLDER / "rtl_coverage.json")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "coverage.dat"
-        device = RtlDevice(variant=Variant(coverage=True))
-        with device:
-            exercise(device)
-            disturb(device)
-            device.write_coverage(file)
-        modules = summarise(file.read_text(errors="replace"))
-    total = {kind: share(modules.values(), kind) for kind in ("line", "toggle")}
-    print("all: " + ", ".join(f"{kind} {value:.1%}" for kind, value in total.items()))
-    results.write(arguments.out, "python -m benchmarks.rtl_coverage", {"total": total, "modules": modules})
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {' and '.join(PARTS)}")
+    earlier = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    parts = earlier.get("parts", {})
+    for part in arguments.parts or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "coverage.dat"
+            PARTS[part](file)
+            modules = summarise(file.read_text(errors="replace"))
+        total = {kind: share(modules.values(), kind) for kind in ("line", "toggle")}
+        print(f"{part}: " + ", ".join(f"{kind} {value:.1%}" for kind, value in total.items()))
+        parts[part] = {
+            "command": f"{COMMAND} {part}", "build_hash": f"0x{build_hash(rtl_hashes()):08x}",
+            "date": datetime.date.today().isoformat(), "total": total, "modules": modules,
+        }  # fmt: skip
+        results.write(arguments.out, COMMAND, {"parts": parts})
+
+
+def cover_core(file: Path) -> None:
+    """Run the whole core, and leave in a file what it has reached."""
+    device = RtlDevice(variant=Variant(coverage=True))
+    with device:
+        exercise(device)
+        disturb(device)
+        device.write_coverage(file)
+
+
+def cover_units(file: Path) -> None:
+    """Run the unit benches, and leave in a file what they have reached."""
+    benches = sorted(map(str, UNIT_BENCHES.glob("test_units*.py")))
+    environment = {**os.environ, "PYNQ_SNN_BENCH_COVERAGE": str(file)}
+    subprocess.run([sys.executable, "-m", "pytest", "-q", *benches], env=environment, cwd=REPOSITORY, check=True)
 
 
 def exercise(device: RtlDevice) -> None:
@@ -144,12 +178,15 @@ def with_errors(accelerator: Accelerator, trained: Any) -> None:
 
 def summarise(text: str) -> dict[str, dict[str, list[int]]]:
     """Return for each module and kind of point how many were reached, and how many there are."""
+    rtl = {path.stem for path in core_sources()}
     reached: dict[tuple[str, str, str], int] = defaultdict(int)
     for line in text.splitlines():
         match = POINT.match(line)
         if match is None:
             continue
         pairs = dict(pair.split("\x02", 1) for pair in match["keys"].split("\x01") if "\x02" in pair)
+        if Path(pairs.get("f", "")).stem not in rtl:  # the top around the unit benches
+            continue
         kind = pairs.get("page", "").split("/", 1)[0].removeprefix("v_")
         place = ":".join(pairs.get(key, "") for key in ("l", "n", "o"))
         # Copies of a module count as one: a line is reached where any copy reaches it.
@@ -166,6 +203,9 @@ def share(modules: Any, kind: str) -> float:
     """Return the share of points of a kind that were reached."""
     counts = np.sum([module[kind] for module in modules if kind in module], axis=0)
     return float(counts[0] / counts[1])
+
+
+PARTS = {"core": cover_core, "units": cover_units}
 
 
 if __name__ == "__main__":
