@@ -1,8 +1,9 @@
 """Any float network of rectified neurons as a spiking network: what `pynq-snn convert FLOAT.onnx` does.
 
 The float graph is read (`float_graph`), its normalisation folded (`folding`), and every layer in turn given thresholds
-(`calibration`) and int8 weights (`quantisation`) on calibration pictures; the result is written in QCDQ form (`writer`)
-and compared with the float network (`report`). docs/convert.md says what is supported and what it costs.
+(`calibration`) and int8 weights (`quantisation`) on calibration pictures; the result is written in QCDQ form
+(`writer`), its channels are put in an order that suits the core (`reorder`), and it is compared with the float network
+(`report`). docs/convert.md says what is supported and what it costs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pynq_snn.convert.execution import Maps
     from pynq_snn.convert.float_graph import FloatNetwork
     from pynq_snn.convert.quantisation import Conversion
+    from pynq_snn.convert.reorder import ReorderReport
     from pynq_snn.convert.report import ConversionReport
     from pynq_snn.datasets import Dataset
     from pynq_snn.network import Network
@@ -72,6 +74,8 @@ class FloatOptions:
         See `pynq_snn.pictures.fit_picture`.
     seed : int
         Of the choice of calibration pictures.
+    keep_order : bool
+        Leave the channels in the float network's order, instead of one in which the core's weight banks share the work.
     """
 
     timesteps: int = DEFAULT_TIMESTEPS
@@ -88,6 +92,7 @@ class FloatOptions:
     device: str = AUTO
     fit: str = "crop"
     seed: int = 0
+    keep_order: bool = False
 
 
 def convert_float(
@@ -140,6 +145,9 @@ def convert_float(
     pictures = normalised(network, _pixels(dataset, order[:count], spiking, options.fit))
     conversion, candidates = _choose(network, pictures, options)
     data = _encode(network, conversion, labels)
+    reordering = None
+    if not options.keep_order:
+        data, reordering = _reorder(data, _pixels(dataset, order[:count], spiking, options.fit), options, output)
     spiking = _parse(data, output)
     try:
         output.write_bytes(data)
@@ -152,7 +160,7 @@ def convert_float(
     return compare(
         network, conversion, spiking, _select(compared, chosen), _pixels(compared, chosen, spiking, options.fit),
         candidates=candidates, calibration_count=count, seen=seen, device=options.device,
-        source=str(source), output=str(output),
+        source=str(source), output=str(output), reordering=reordering,
     )  # fmt: skip
 
 
@@ -298,6 +306,15 @@ def _encode(network: FloatNetwork, conversion: Conversion, labels: tuple[str, ..
 
     data: bytes = write_model(network, conversion, labels).SerializeToString()
     return data
+
+
+def _reorder(data: bytes, pixels: np.ndarray, options: FloatOptions, output: Path) -> tuple[bytes, ReorderReport]:
+    """Return a model's bytes with its channels in an order that suits the core."""
+    from pynq_snn.accelerator import Accelerator
+    from pynq_snn.convert.reorder import DEFAULT_PICTURES, reorder_model
+
+    with Accelerator(options.device) as accelerator:
+        return reorder_model(data, pixels[:DEFAULT_PICTURES], accelerator, seed=options.seed, path=str(output))
 
 
 def _parse(data: bytes, path: Path) -> Network:

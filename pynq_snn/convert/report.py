@@ -14,6 +14,7 @@ import numpy as np
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.convert.float_graph import FloatNetwork
 from pynq_snn.convert.quantisation import Conversion, LayerError, run_float
+from pynq_snn.convert.reorder import ReorderReport
 from pynq_snn.datasets import Dataset
 from pynq_snn.errors import DatasetError, PynqSnnError
 from pynq_snn.evaluation import match_labels
@@ -44,6 +45,8 @@ class ConversionReport:
         By firing order, and of the network "float"; None where the pictures have no labels.
     synaptic_operations : dict of str to float
         By firing order, per picture.
+    reordering : ReorderReport or None
+        What the order of the channels gains; None where it was kept.
     """
 
     source: str
@@ -61,11 +64,13 @@ class ConversionReport:
     accuracy: dict[str, float] | None
     synaptic_operations: dict[str, float]
     labels: tuple[str, ...]
+    reordering: ReorderReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `--json` prints; a readout has no rate (None)."""
         content = asdict(self)
         content["candidates"] = [{"method": title, "error": error} for title, error in self.candidates]
+        content["reordering"] = None if self.reordering is None else self.reordering.to_dict()
         for layer in content["layers"]:
             layer.update({key: None for key, value in layer.items() if value != value})
         return content
@@ -83,6 +88,8 @@ class ConversionReport:
         methods = [("method", "score error"), *((title, f"{error:.1%}") for title, error in self.candidates)]
         on = "the calibration pictures themselves" if self.seen else "pictures that calibration did not use"
         lines = [*_aligned(rows), "", *_aligned(methods), "", f"taken: {self.method}"]
+        if self.reordering is not None:
+            lines.append(self.reordering.summary())
         lines.append(f"compared on {self.count:,} pictures ({on}), T={self.timesteps}, device {self.device}:")
         if self.accuracy is not None:
             lines.append(f"  accuracy of the float network {self.accuracy['float']:.2%}")
@@ -121,6 +128,7 @@ def compare(
     device: str,
     source: str,
     output: str,
+    reordering: ReorderReport | None = None,
 ) -> ConversionReport:
     """Run both networks on pixels, uint8 [N, H, W, C], the spiking one on a device and under both firing orders."""
     from pynq_snn.convert import normalised
@@ -160,6 +168,7 @@ def compare(
         accuracy=accuracy,
         synaptic_operations=operations,
         labels=spiking.labels,
+        reordering=reordering,
     )
 
 
