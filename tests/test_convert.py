@@ -404,6 +404,8 @@ def test_convert_with_labels_writes_model_and_report(
     assert result["accuracy"]["float"] == 1.0
     assert result["accuracy"]["deferred"] == result["agreement"]["deferred"] > 0.6
     assert len(result["candidates"]) == 7
+    assert result["reordering"]["bank_cycles"][1] <= result["reordering"]["bank_cycles"][0]
+    assert "channels reordered" in (report / "convert.txt").read_text()
     assert result["method"] == min(result["candidates"], key=lambda entry: entry["error"])["method"]
     assert all(layer["error"] < 0.3 for layer in result["layers"])
     files = {path.name for path in report.iterdir()}
@@ -449,6 +451,23 @@ def test_convert_says_what_is_wrong(
     convert(*arguments, "-o", "out.onnx", code=1)
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_the_order_of_channels_changes_no_answer(capsys: Capture, tmp_path: Path, float_file: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=random_pixels(8), labels=np.zeros(8, int))
+    arguments = (float_file, "--calibrate", tmp_path / "set.npz", "--method", "percentile", "--percentile", "99.9",
+                 "--equalise", "channel", "--device", DEVICE)  # fmt: skip
+    convert(*arguments, "-o", tmp_path / "out.onnx")
+    assert "channels reordered" in capsys.readouterr().out
+    convert(*arguments, "-o", tmp_path / "kept.onnx", "--keep-order")
+    assert "channels reordered" not in capsys.readouterr().out
+    assert (tmp_path / "out.onnx").read_bytes() != (tmp_path / "kept.onnx").read_bytes()
+    logits = []
+    for name in ("out.onnx", "kept.onnx"):
+        with Accelerator(DEVICE) as accelerator:
+            accelerator.load(Network.from_onnx(tmp_path / name))
+            logits.append(accelerator.infer(random_pixels(5, seed=3)))
+    assert np.array_equal(logits[0], logits[1])
 
 
 def test_labels_from_a_file(capsys: Capture, tmp_path: Path, float_file: Path, labelled: Path) -> None:

@@ -121,6 +121,13 @@ def check_equal(trained: TrainedNetwork, seed: int, firing: str, device: str) ->
     assert hidden - pooled <= set(order_of)
 
 
+def check_logits(before: bytes, after: bytes, inputs: np.ndarray, firing: str | None = None) -> None:
+    wanted, found = (
+        run(DEVICE, Network.from_onnx(parse_onnx(each), firing=firing), inputs)[0] for each in (before, after)
+    )
+    assert np.array_equal(wanted, found)
+
+
 def firing_orders(trained: TrainedNetwork) -> list[str]:
     return ["stepwise"] if trained.hard_reset or trained.leak_shift else list(FIRING_ORDERS)
 
@@ -150,7 +157,7 @@ def skewed(channels: int = 64, **options: Any) -> TrainedNetwork:
     """Return a network whose loud channels all stand in one bank."""
     builder = NetworkBuilder(2, (3, 8, 8), **options)
     first = builder.conv(channels)
-    builder.layers[first].offset[:] = np.where(np.arange(channels) % BANKS == 0, 1.0, -2.0)
+    builder.layers[first].offset[:] = np.where(np.arange(channels) % BANKS == 0, 4.0, -8.0)
     builder.conv(33)
     return builder.readout(10)
 
@@ -167,11 +174,10 @@ def test_a_better_order_takes_fewer_cycles(firing: str) -> None:
     assert all(group.bank_cycles[1] <= group.bank_cycles[0] for group in report.groups)
     assert 2 * report.groups[0].bank_cycles[1] < report.groups[0].bank_cycles[0]
     if DEVICE == "kernel":
-        assert report.cycles is not None and report.cycles[1] < 0.9 * report.cycles[0]
+        assert report.cycles is not None and report.cycles[1] < 0.95 * report.cycles[0]
     others = random_input(trained, 1, 4)
     for order in FIRING_ORDERS:
-        networks = [Network.from_onnx(parse_onnx(each), firing=order) for each in (data, changed)]
-        assert np.array_equal(*(run(DEVICE, network, others)[0] for network in networks))
+        check_logits(data, changed, others, order)
 
 
 def test_a_device_without_cycles_says_nothing_about_them() -> None:
@@ -221,8 +227,7 @@ def test_flattened_maps_move_in_blocks_of_places() -> None:
     changed, ties, orders = shuffled(onnx.load_model_from_string(data), 6)
     assert [len(order) for order in orders.values()] == [10, 7]
     pixels = random_input(ties.network, 0, 3)
-    networks = [Network.from_onnx(parse_onnx(each)) for each in (data, changed)]
-    assert np.array_equal(*(run(DEVICE, network, pixels)[0] for network in networks))
+    check_logits(data, changed, pixels)
 
 
 def in_constant_nodes(model: onnx.ModelProto, attribute: str) -> onnx.ModelProto:
@@ -244,8 +249,7 @@ def test_constants_may_be_nodes() -> None:
     model = in_constant_nodes(to_onnx(EXAMPLES["plain"]()), "value")
     changed, ties, _ = shuffled(model, 2)
     pixels = random_input(ties.network, 0, 2)
-    networks = [Network.from_onnx(parse_onnx(each)) for each in (model.SerializeToString(), changed)]
-    assert np.array_equal(*(run(DEVICE, network, pixels)[0] for network in networks))
+    check_logits(model.SerializeToString(), changed, pixels)
     with pytest.raises(ModelError, match="is a list in an attribute.*save it as an initializer"):
         shuffled(in_constant_nodes(to_onnx(EXAMPLES["plain"]()), "value_floats"), 2)
 
@@ -258,8 +262,7 @@ def test_constants_that_two_layers_share_tie_their_orders() -> None:
     changed, ties, orders = shuffled(model, 4)
     assert list(ties.free_groups().values()) == [[0, 1]] and len(orders) == 1
     pixels = random_input(ties.network, 0, 2)
-    networks = [Network.from_onnx(parse_onnx(each)) for each in (model.SerializeToString(), changed)]
-    assert np.array_equal(*(run(DEVICE, network, pixels)[0] for network in networks))
+    check_logits(model.SerializeToString(), changed, pixels)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -320,8 +323,7 @@ def test_reorder_writes_a_model_that_answers_the_same(capsys: Capture, tmp_path:
     assert "fullest bank" in text and "channels reordered: " in text and f"wrote {again}" in text
     assert output.read_bytes() == again.read_bytes() != source.read_bytes()
     pixels = random_input(skewed(), 9, 3)
-    networks = [Network.from_onnx(path) for path in (source, output)]
-    assert np.array_equal(*(run(DEVICE, network, pixels)[0] for network in networks))
+    check_logits(source.read_bytes(), output.read_bytes(), pixels)
 
 
 @pytest.mark.parametrize(
