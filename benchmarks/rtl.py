@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
+from benchmarks.core_model import CHOSEN
 from overlays.flow.sources import build_hash, rtl_hashes
 from pynq_snn import Accelerator, Network
 from pynq_snn.accelerator import LayerCounters, RunReport
@@ -82,6 +83,9 @@ def measure(core: Accelerator, kernel: Accelerator, model: str, firing: str, dat
     estimates = [estimate.cycles for _, estimate, _ in single]
     ratios = [estimate / own for own, estimate in zip(cycles, estimates, strict=True)]
     seconds = sum(spent for _, _, spent in single)
+    layers = [
+        mean_layer([report.layers[index] for report, _, _ in single]) for index in range(len(single[0][0].layers))
+    ]
     summary: dict[str, Any] = {
         "pictures": count,
         "cycles": spread(cycles),
@@ -92,12 +96,30 @@ def measure(core: Accelerator, kernel: Accelerator, model: str, firing: str, dat
         "batch_cycles_per_picture": batch[0].cycles / BATCH,
         "batch_kernel_cycles_per_picture": batch[1].cycles / BATCH,
         "simulated_cycles_per_processor_second": sum(cycles) / seconds,
-        "layers": [
-            mean_layer([report.layers[index] for report, _, _ in single]) for index in range(len(single[0][0].layers))
-        ],
+        **bounds(layers, float(np.mean(cycles))),
+        "layers": layers,
     }
     print(f"{model} {firing}: {summary['cycles']['mean']:,.0f} cycles, estimate / RTL {summary['kernel_over_rtl']}")
     return summary
+
+
+def bounds(layers: list[dict[str, Any]], cycles: float) -> dict[str, float]:
+    """Return what cycles are bounded by: bytes over the memory's rate between refreshes, additions over adders.
+
+    ``bound_of_layers`` is the sum of each layer's larger bound, ``bound_of_network`` the larger one of all layers'
+    bytes and all layers' additions, which no core reaches that cannot keep the weights of many layers ahead.
+    """
+    memory = MemoryModel().settings(DEFAULT_CLOCK_MHZ)
+    bytes_per_cycle = memory.bytes_per_cycle * (1 - memory.refresh_cycles / memory.refresh_interval_cycles)
+    bus = [(layer["bytes_read"] + layer["bytes_written"]) / bytes_per_cycle for layer in layers]
+    adders = [layer["additions"] / CHOSEN.adders for layer in layers]
+    of_layers, of_network = sum(map(max, bus, adders)), max(sum(bus), sum(adders))
+    return {
+        "bound_of_layers": of_layers,
+        "cycles_over_bound_of_layers": cycles / of_layers,
+        "bound_of_network": of_network,
+        "cycles_over_bound_of_network": cycles / of_network,
+    }
 
 
 def compare(core: Accelerator, kernel: Accelerator, pictures: np.ndarray) -> tuple[RunReport, RunReport, float]:
