@@ -76,7 +76,7 @@ NOT_RUN = {
     "python -m benchmarks.speed": "keeps to one core for a minute, and needs PyTorch",
     "python -m benchmarks.anchor *": "needs SpikingJelly",
     "python -m benchmarks.sparsity *": "needs several trainings; tests/test_accuracy_page.py runs it on copies of one",
-    "python -m benchmarks.rtl_coverage": "compiles the core with counters and runs it for minutes",
+    "python -m benchmarks.rtl_coverage*": "compiles the core with counters and runs it for minutes",
     "python -m benchmarks.armv7 *": "needs an emulated board",
 }
 
