@@ -62,6 +62,12 @@ class Dataset:
             return self
         return Dataset(self.images[:count], self.labels[:count], self.classes)
 
+    def select(self, indices: npt.NDArray[np.integer[Any]]) -> Dataset:
+        """Return the pictures with these indices, in their order."""
+        images = self.images
+        chosen = images[indices] if isinstance(images, np.ndarray) else [images[index] for index in indices]
+        return Dataset(chosen, self.labels[indices] if len(self.labels) else self.labels, self.classes)
+
 
 def load_dataset(path: str | Path, split: str = "test") -> Dataset:
     """Read the pictures at `path`, whatever supported form they have.

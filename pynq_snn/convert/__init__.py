@@ -142,12 +142,13 @@ def convert_float(
     spiking = _parse(_encode(network, probe, labels), source)  # finds what the accelerator cannot do before the work
     order = np.random.default_rng(options.seed).permutation(len(dataset))
     count = _calibration_count(options, shape, len(order))
-    pictures = normalised(network, _pixels(dataset, order[:count], spiking, options.fit))
+    pixels = _pixels(dataset, order[:count], spiking, options.fit)
+    pictures = normalised(network, pixels)
     conversion, candidates = _choose(network, pictures, options)
     data = _encode(network, conversion, labels)
     reordering = None
     if not options.keep_order:
-        data, reordering = _reorder(data, _pixels(dataset, order[:count], spiking, options.fit), options, output)
+        data, reordering = _reorder(data, pixels, options, output)
     spiking = _parse(data, output)
     try:
         output.write_bytes(data)
@@ -158,7 +159,7 @@ def convert_float(
     chosen = (order if seen else order[count:]) if evaluate is None else np.arange(len(compared))
     chosen = chosen[: options.evaluation_pictures]
     return compare(
-        network, conversion, spiking, _select(compared, chosen), _pixels(compared, chosen, spiking, options.fit),
+        network, conversion, spiking, compared.select(chosen), _pixels(compared, chosen, spiking, options.fit),
         candidates=candidates, calibration_count=count, seen=seen, device=options.device,
         source=str(source), output=str(output), reordering=reordering,
     )  # fmt: skip
@@ -247,18 +248,10 @@ def _calibration_count(options: FloatOptions, shape: tuple[int, int, int], avail
     return min(wanted, available)
 
 
-def _select(dataset: Dataset, order: np.ndarray) -> Dataset:
-    from pynq_snn.datasets import Dataset
-
-    images = dataset.images
-    chosen = images[order] if isinstance(images, np.ndarray) else [images[index] for index in order]
-    return Dataset(chosen, dataset.labels[order] if len(dataset.labels) else dataset.labels, dataset.classes)
-
-
 def _pixels(dataset: Dataset, order: np.ndarray, spiking: Network, fit: str) -> np.ndarray:
     from pynq_snn.evaluation import fitted_pixels
 
-    return fitted_pixels(_select(dataset, order), spiking, fit=fit)
+    return fitted_pixels(dataset.select(order), spiking, fit=fit)
 
 
 def _choose(network: FloatNetwork, pictures: Maps, options: FloatOptions) -> tuple[Conversion, list[tuple[str, float]]]:

@@ -128,7 +128,7 @@ def reorder_file(
     DeviceError
         The device is missing or failed.
     """
-    from pynq_snn.datasets import Dataset, load_pictures
+    from pynq_snn.datasets import load_pictures
     from pynq_snn.evaluation import fitted_pixels
     from pynq_snn.onnx_reader import read_onnx
 
@@ -138,9 +138,7 @@ def reorder_file(
     _check_input(network, source)
     dataset = load_pictures(calibrate, "train")
     chosen = np.random.default_rng(seed).permutation(len(dataset))[:pictures]
-    images = dataset.images
-    some = images[chosen] if isinstance(images, np.ndarray) else [images[index] for index in chosen]
-    pixels = fitted_pixels(Dataset(some, np.zeros(0, np.int64), ()), network, fit=fit) if len(chosen) else np.zeros(0)
+    pixels = fitted_pixels(dataset.select(chosen), network, fit=fit) if len(chosen) else np.zeros(0)
     with Accelerator(device, timeout_s=timeout_s) as accelerator:
         data, report = reorder_model(data, pixels, accelerator, seed=seed, path=str(source))
     try:
