@@ -1,4 +1,4 @@
-"""The command line: ``pynq-snn run | info | eval | bench | report | convert | reorder | doctor | selftest``.
+"""The command line: ``pynq-snn run | info | eval | bench | report`` and more; `pynq-snn --help` lists them.
 
 Exit codes: 0 good, 1 a failure (one line on standard error), 2 wrong usage, 130 interrupted, 141 the reader of the
 output went away. What a command needs is imported when it runs, so that the answer is there within a second.
@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_report(commands)
     _add_convert(commands)
+    _add_potentials(commands)
     _add_reorder(commands)
     _add_doctor(commands)
     _add_selftest(commands)
@@ -242,6 +243,10 @@ def _add_convert(commands: Any) -> None:
     floats.add_argument(
         "--keep-order", action="store_true", default=None, help="leave channels in their order (see `pynq-snn reorder`)"
     )
+    floats.add_argument(
+        "--half-potentials", action="store_true", default=None,
+        help="stepwise firing starts at half of every threshold (see `pynq-snn potentials`)",
+    )  # fmt: skip
     nir = parser.add_argument_group("NIR files (docs/nir.md)")
     nir.add_argument("--dt", type=_above_zero, metavar="SECONDS", help="of one timestep (default: 1e-4)")
     nir.add_argument("--reset", choices=("hard", "soft"), help="to v_reset, or by subtraction (default: hard)")
@@ -250,16 +255,28 @@ def _add_convert(commands: Any) -> None:
     nir.add_argument("--input-shape", type=_whole_numbers, metavar="C,H,W", help="of the events, where it is left open")
 
 
+def _add_potentials(commands: Any) -> None:
+    text = "calibrate the membrane potentials that stepwise firing starts from; deferred firing stays the same"
+    parser = _add_command(commands, "potentials", _potentials, text)
+    _add_rewriting(parser, default_pictures=100)
+
+
 def _add_reorder(commands: Any) -> None:
     text = "put a model's channels in an order that takes fewer cycles; what it computes stays the same"
     parser = _add_command(commands, "reorder", _reorder, text)
+    _add_rewriting(parser, default_pictures=16)
+
+
+def _add_rewriting(parser: Any, *, default_pictures: int) -> None:
     parser.add_argument("model", metavar="MODEL", help="name of a shipped model, or path of a quantised ONNX file")
     parser.add_argument(
         "--calibrate", required=True, metavar="FOLDER|NPZ", help="pictures, with labels (subfolders) or without"
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT.onnx", help="the model to write")
-    parser.add_argument("--pictures", type=_positive, metavar="N", help="pictures to run (default: 16)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the choice of pictures and the search (default: 0)")
+    parser.add_argument(
+        "--pictures", type=_positive, metavar="N", help=f"pictures to run (default: {default_pictures})"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of what is left to chance (default: 0)")
     parser.add_argument("--fit", choices=("crop", "pad"), help="as for run (default: crop)")
     _add_device(parser)
 
@@ -606,6 +623,7 @@ _FLOAT_OPTIONS = {
     "method": "method", "percentile": "percentile", "equalise": "equalisation", "mean": "mean", "std": "std",
     "input_size": "input_size", "name": "name", "seed": "seed", "fit": "fit", "device": "device",
     "keep_order": "keep_order",
+    "half_potentials": "half_potentials",
 }  # fmt: skip
 _NIR_OPTIONS = {
     "dt": "dt", "reset": "reset", "fires": "fires", "round_leak": "round_leak", "input_shape": "input_shape",
@@ -677,12 +695,29 @@ def _convert_float(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _potentials(arguments: argparse.Namespace) -> int:
+    from pynq_snn.convert.potentials import calibrate_file
+
+    report = _rewrite(arguments, calibrate_file)
+    if arguments.json:
+        return _print_json({**report.to_dict(), "output": arguments.output})
+    rows: list[tuple[str, ...]] = [("layer", "error of mean counts", "calibrated")]
+    rows += [(name, *(f"{error:.4f}" for error in errors)) for name, errors in report.count_errors.items()]
+    _print_table(rows, right_from=1)
+    print(f"\n{report.summary()}\nwrote {arguments.output}")
+    return 0
+
+
+def _rewrite(arguments: argparse.Namespace, rewrite: Callable[..., Any]) -> Any:
+    """Return the report of a function that writes another file of a model."""
+    names = {"pictures": "pictures", "seed": "seed", "fit": "fit", "device": "device", "timeout": "timeout_s"}
+    return rewrite(find_model(arguments.model), arguments.output, arguments.calibrate, **_given(arguments, names))
+
+
 def _reorder(arguments: argparse.Namespace) -> int:
     from pynq_snn.convert.reorder import reorder_file
 
-    names = {"pictures": "pictures", "seed": "seed", "fit": "fit", "device": "device", "timeout": "timeout_s"}
-    source = find_model(arguments.model)
-    report = reorder_file(source, arguments.output, arguments.calibrate, **_given(arguments, names))
+    report = _rewrite(arguments, reorder_file)
     if arguments.json:
         return _print_json({**report.to_dict(), "output": arguments.output})
     rows: list[tuple[str, ...]] = [("maps", "channels", "fullest bank", "reordered")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pynq_snn.errors import ModelError
 from pynq_snn.network import (
     INPUT,
     NO_POOLING,
+    POTENTIAL_STEPS,
     Branch,
     FloatArray,
     MaxPooling,
@@ -163,7 +164,7 @@ class GraphWalk:
         return TrainedNetwork(
             name=data.name,
             path=graph.path,
-            layers=tuple(self.layers),
+            layers=data.with_potentials(self.layers),
             input_kind=data.input_kind,
             input_shape=input_shape,
             mean=data.mean,
@@ -888,6 +889,7 @@ class _Metadata:
         self.firing = self._choice("firing", "deferred", ("deferred", "stepwise"))
         self.hard_reset = self._choice("reset", "soft", ("soft", "hard")) == "hard"
         self.initial_potential = self._choice("initial_potential", "half", ("half", "zero"))
+        self.potentials = self._potentials()
         self.fires = self._choice("fires", "at", ("at", "above"))
         self.input_kind = self._choice("input", "pixels", ("pixels", "events"))
         self.mean = self._numbers("mean")
@@ -903,6 +905,32 @@ class _Metadata:
             raise self._error("mean", f"{len(self.mean)} means and {len(self.std)} stds for {channels} input channels")
         if min(self.std) <= 0:
             raise self._error("std", f"{min(self.std):g} is not positive")
+
+    def with_potentials(self, layers: Sequence[TrainedLayer]) -> tuple[TrainedLayer, ...]:
+        """Return the layers with the initial potentials of `initial_potentials`, where the file gives them."""
+        key = "initial_potentials"
+        if key not in self.values:
+            return tuple(layers)
+        firing = [index for index, layer in enumerate(layers) if layer.has_neurons]
+        if len(firing) != len(self.potentials):
+            raise self._error(key, f"{len(self.potentials)} lists for {len(firing)} layers that fire")
+        result = list(layers)
+        for index, values in zip(firing, self.potentials, strict=True):
+            layer = layers[index]
+            if len(values) != layer.output_shape[0]:
+                raise self._error(key, f"{len(values)} values for {layer.output_shape[0]} channels of {layer.name}")
+            result[index] = replace(layer, start=np.array(values, np.float64) / POTENTIAL_STEPS)
+        return tuple(result)
+
+    def _potentials(self) -> list[list[int]]:
+        lists = self._json("initial_potentials")
+        for values in lists:
+            good = isinstance(values, list) and all(type(v) is int and 0 <= v <= POTENTIAL_STEPS for v in values)
+            if not good:
+                raise self._error(
+                    "initial_potentials", f"{str(values)[:40]} is not a list of whole numbers, 0 to {POTENTIAL_STEPS}"
+                )
+        return lists
 
     def _error(self, key: str, text: str) -> ModelError:
         return ModelError(f"{self.graph.path}: metadata {key}: {text}; see docs/onnx.md for what a model carries")

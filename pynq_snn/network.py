@@ -29,6 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 INPUT = -1  # source index of the network's input
 INT32_MAX = 2**31 - 1
 FIRING_ORDERS = {"stepwise": Firing.STEPWISE, "deferred": Firing.DEFERRED}
+POTENTIAL_STEPS = 256  # to a threshold, of the initial potentials that a file gives channel by channel
 UNIT_TOLERANCE = 1e-6  # relative: two branches whose units agree this closely share a grid as they are
 WEAKEST_CURRENT = 1e-7  # of the threshold: a channel whose weights cannot move it further has none
 
@@ -108,6 +109,8 @@ class TrainedLayer:
     macs : int
         Multiply-accumulates of the dense layer in one timestep.
     kind : {"convolution", "linear", "readout", "max_pool"}
+    start : float64 [channels] or None
+        Membrane potential before the first timestep of stepwise firing, in thresholds; None for the network's own.
     """
 
     name: str
@@ -121,6 +124,12 @@ class TrainedLayer:
     kind: str
     max_pooling: MaxPooling | None = None
     max_pooling_source: int = INPUT
+    start: FloatArray | None = None
+
+    @property
+    def has_neurons(self) -> bool:
+        """Whether it integrates and fires; a readout and a max pooling do not."""
+        return self.step is not None and self.max_pooling is None
 
     @property
     def sources(self) -> tuple[int, ...]:
@@ -443,8 +452,7 @@ class _Integrator:
         if layer.identity is not None:
             shortcut = round_half_away(q * layer.identity_scale * self.step(layer.identity))
         if stepwise:
-            start = 0.5 if self.trained.initial_potential == "half" else 0.0
-            initial, bias = round_half_away(q * fire_at * start), round_half_away(q * layer.offset)
+            initial, bias = round_half_away(q * fire_at * self._start(layer)), round_half_away(q * layer.offset)
             if self.trained.fires == "above":
                 threshold, initial, bias = self._strict(q * fire_at, threshold, initial, bias)
         else:
@@ -473,6 +481,12 @@ class _Integrator:
             output_shape=layer.output_shape,
             macs=layer.macs,
         )
+
+    def _start(self, layer: TrainedLayer) -> FloatArray | float:
+        """Return the membrane potential before the first timestep of stepwise firing, in thresholds."""
+        if layer.start is not None:
+            return layer.start
+        return 0.5 if self.trained.initial_potential == "half" else 0.0
 
     def _strict(
         self, exact: FloatArray, threshold: FloatArray, initial: FloatArray, bias: FloatArray

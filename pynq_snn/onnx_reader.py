@@ -143,8 +143,19 @@ def read_onnx(path: str | Path) -> Graph:
     ModelError
         The file cannot be opened, is not an ONNX file, is damaged, or holds something that is not supported.
     """
+    return parse_onnx(read_bytes(path), str(path))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return what is in a file, for `parse_onnx`.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be opened, is none, is empty, or is larger than an ONNX file can be.
+    """
     try:
-        data = _read_file(Path(path))
+        return _read_file(Path(path))
     except _Refused as refused:
         text = str(refused)
     except OSError as error:
@@ -153,8 +164,6 @@ def read_onnx(path: str | Path) -> Graph:
         text = f"is not a possible path: {error}; check the path"
     except MemoryError:
         text = "does not fit into memory; close other programs or use a smaller model"
-    else:
-        return parse_onnx(data, str(path))
     raise ModelError(f"{_one_line(str(path))}: {text}")
 
 

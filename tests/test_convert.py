@@ -26,7 +26,7 @@ from pynq_snn.convert.report import write_report
 from pynq_snn.convert.writer import write_model
 from pynq_snn.devices import available
 from pynq_snn.errors import DatasetError, ModelError, PynqSnnError
-from pynq_snn.network import Network
+from pynq_snn.network import FIRING_ORDERS, Network
 from pynq_snn.onnx_reader import parse_onnx
 from tests.onnx_models import ModelWriter
 
@@ -405,7 +405,9 @@ def test_convert_with_labels_writes_model_and_report(
     assert result["accuracy"]["deferred"] == result["agreement"]["deferred"] > 0.6
     assert len(result["candidates"]) == 7
     assert result["reordering"]["bank_cycles"][1] <= result["reordering"]["bank_cycles"][0]
-    assert "channels reordered" in (report / "convert.txt").read_text()
+    assert result["potentials"]["score_error"][1] < result["potentials"]["score_error"][0]
+    text = (report / "convert.txt").read_text()
+    assert "initial potentials calibrated" in text and "channels reordered" in text
     assert result["method"] == min(result["candidates"], key=lambda entry: entry["error"])["method"]
     assert all(layer["error"] < 0.3 for layer in result["layers"])
     files = {path.name for path in report.iterdir()}
@@ -451,6 +453,24 @@ def test_convert_says_what_is_wrong(
     convert(*arguments, "-o", "out.onnx", code=1)
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_potentials_are_for_stepwise_firing_only(capsys: Capture, tmp_path: Path, float_file: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=random_pixels(8), labels=np.zeros(8, int))
+    arguments = (float_file, "--calibrate", tmp_path / "set.npz", "--method", "percentile", "--percentile", "99.9",
+                 "--equalise", "channel", "--timesteps", 16, "--device", DEVICE)  # fmt: skip
+    convert(*arguments, "-o", tmp_path / "out.onnx")
+    assert "initial potentials calibrated" in capsys.readouterr().out
+    convert(*arguments, "-o", tmp_path / "half.onnx", "--half-potentials")
+    assert "initial potentials" not in capsys.readouterr().out
+    logits = {}
+    for name in ("out.onnx", "half.onnx"):
+        for firing in FIRING_ORDERS:
+            with Accelerator(DEVICE) as accelerator:
+                accelerator.load(Network.from_onnx(tmp_path / name, firing=firing))
+                logits[name, firing] = accelerator.infer(random_pixels(5, seed=3))
+    assert np.array_equal(logits["out.onnx", "deferred"], logits["half.onnx", "deferred"])
+    assert not np.array_equal(logits["out.onnx", "stepwise"], logits["half.onnx", "stepwise"])
 
 
 def test_the_order_of_channels_changes_no_answer(capsys: Capture, tmp_path: Path, float_file: Path) -> None:

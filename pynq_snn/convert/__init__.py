@@ -2,8 +2,9 @@
 
 The float graph is read (`float_graph`), its normalisation folded (`folding`), and every layer in turn given thresholds
 (`calibration`) and int8 weights (`quantisation`) on calibration pictures; the result is written in QCDQ form
-(`writer`), its channels are put in an order that suits the core (`reorder`), and it is compared with the float network
-(`report`). docs/convert.md says what is supported and what it costs.
+(`writer`). Its neurons get the potentials that stepwise firing should start from (`potentials`), its channels an order
+that suits the core (`reorder`), and it is compared with the float network (`report`). docs/convert.md says what is
+supported and what it costs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pynq_snn.errors import DatasetError, ModelError
 if TYPE_CHECKING:
     from pynq_snn.convert.execution import Maps
     from pynq_snn.convert.float_graph import FloatNetwork
+    from pynq_snn.convert.potentials import PotentialReport
     from pynq_snn.convert.quantisation import Conversion
     from pynq_snn.convert.reorder import ReorderReport
     from pynq_snn.convert.report import ConversionReport
@@ -76,6 +78,8 @@ class FloatOptions:
         Of the choice of calibration pictures.
     keep_order : bool
         Leave the channels in the float network's order, instead of one in which the core's weight banks share the work.
+    half_potentials : bool
+        Let all neurons start at half of their threshold under stepwise firing, instead of at calibrated potentials.
     """
 
     timesteps: int = DEFAULT_TIMESTEPS
@@ -93,6 +97,7 @@ class FloatOptions:
     fit: str = "crop"
     seed: int = 0
     keep_order: bool = False
+    half_potentials: bool = False
 
 
 def convert_float(
@@ -146,7 +151,9 @@ def convert_float(
     pictures = normalised(network, pixels)
     conversion, candidates = _choose(network, pictures, options)
     data = _encode(network, conversion, labels)
-    reordering = None
+    calibration = reordering = None
+    if not options.half_potentials:
+        data, calibration = _calibrate_potentials(data, pixels, options, output)
     if not options.keep_order:
         data, reordering = _reorder(data, pixels, options, output)
     spiking = _parse(data, output)
@@ -161,7 +168,7 @@ def convert_float(
     return compare(
         network, conversion, spiking, compared.select(chosen), _pixels(compared, chosen, spiking, options.fit),
         candidates=candidates, calibration_count=count, seen=seen, device=options.device,
-        source=str(source), output=str(output), reordering=reordering,
+        source=str(source), output=str(output), reordering=reordering, potentials=calibration,
     )  # fmt: skip
 
 
@@ -299,6 +306,17 @@ def _encode(network: FloatNetwork, conversion: Conversion, labels: tuple[str, ..
 
     data: bytes = write_model(network, conversion, labels).SerializeToString()
     return data
+
+
+def _calibrate_potentials(
+    data: bytes, pixels: np.ndarray, options: FloatOptions, output: Path
+) -> tuple[bytes, PotentialReport]:
+    """Return a model's bytes with the initial potentials that stepwise firing needs."""
+    from pynq_snn.accelerator import Accelerator
+    from pynq_snn.convert.potentials import DEFAULT_PICTURES, calibrate_model
+
+    with Accelerator(options.device) as accelerator:
+        return calibrate_model(data, pixels[:DEFAULT_PICTURES], accelerator, path=str(output))
 
 
 def _reorder(data: bytes, pixels: np.ndarray, options: FloatOptions, output: Path) -> tuple[bytes, ReorderReport]:

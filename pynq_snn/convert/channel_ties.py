@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pynq_snn.convert.channel_order import Order
+from pynq_snn.convert.rewriting import read_potentials, write_potentials
 from pynq_snn.errors import ModelError
 from pynq_snn.importer import Counts, Current, GraphWalk, Spikes, Weights
 from pynq_snn.network import INPUT, TrainedNetwork
@@ -74,7 +75,7 @@ class ChannelTies:
         return {group: sorted(layers) for group, layers in sorted(groups.items())}
 
     def reorder(self, model: onnx.ModelProto, orders: Mapping[int, Order]) -> None:
-        """Write a model's constants in another order; everything else stays as it is.
+        """Write a model's constants and initial potentials in another order; everything else stays as it is.
 
         Parameters
         ----------
@@ -90,6 +91,7 @@ class ChannelTies:
         """
         from onnx import numpy_helper
 
+        self._reorder_potentials(model, orders)
         tensors = _tensors(model)
         for name, axes in self._axes.items():
             moved = {axis: orders[self._root(group)] for axis, group in axes.items() if self._root(group) in orders}
@@ -109,6 +111,20 @@ class ChannelTies:
             tensors[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), tensors[name].name))
             if doc_string:
                 tensors[name].doc_string = doc_string
+
+    def _reorder_potentials(self, model: onnx.ModelProto, orders: Mapping[int, Order]) -> None:
+        potentials = read_potentials(model)
+        if not potentials:
+            return
+        order_of = {layer: orders[group] for group, layers in self.free_groups().items() for layer in layers}
+        for index, layer in enumerate(self.network.layers):
+            if layer.max_pooling is not None and index in order_of:
+                order_of.setdefault(layer.max_pooling_source, order_of[index])
+        firing = [index for index, layer in enumerate(self.network.layers) if layer.has_neurons]
+        for values, index in zip(potentials, firing, strict=True):
+            if index in order_of:
+                values[:] = [values[channel] for channel in order_of[index]]
+        write_potentials(model, potentials)
 
     # --- groups -------------------------------------------------------------------------------------------------------
 

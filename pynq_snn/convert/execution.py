@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pynq_snn.convert.float_graph import FloatArray, FloatBranch, FloatLayer
-from pynq_snn.network import NO_POOLING, MaxPooling, Pooling
+from pynq_snn.network import NO_POOLING, Branch, MaxPooling, Pooling
 
 Maps = npt.NDArray[np.float32]  # [N, channels, height, width]
 MOST_PATCH_BYTES = 1 << 26  # of the patches that are multiplied at once
@@ -30,19 +30,29 @@ def current(layer: FloatLayer, weights: Sequence[FloatArray], bias: FloatArray, 
     """
     total: Maps = bias.astype(np.float32)[None, :, None, None]
     for branch, values in zip(layer.branches, weights, strict=True):
-        total = total + _branch(branch, values.astype(np.float32), sources[branch.source])
+        total = total + run_branch(branch, values.astype(np.float32), sources[branch.source])
     if layer.identity is not None:
         gain = layer.identity_gain.astype(np.float32)[None, :, None, None]
         total = total + gain * sources[layer.identity]
     return total
 
 
-def _branch(branch: FloatBranch, weights: Maps, source: Maps) -> Maps:
-    return _average(_convolve(_average(source, branch.pool_before), weights, branch), branch.pool_after)
+def run_branch(branch: FloatBranch | Branch, weights: Maps, source: Maps) -> Maps:
+    """Return what a branch adds to a layer's current: average pooling, convolution, average pooling.
+
+    Parameters
+    ----------
+    branch : FloatBranch or Branch
+        Its geometry.
+    weights : float32 [channels out, channels in, kernel height, kernel width]
+        In place of its own.
+    source : float32 [N, channels in, height, width]
+    """
+    pooled = _average(source, branch.pool_before)
+    return _average(_convolve(pooled, weights, branch.stride, branch.padding), branch.pool_after)
 
 
-def _convolve(source: Maps, weights: Maps, branch: FloatBranch) -> Maps:
-    padding, stride = branch.padding, branch.stride
+def _convolve(source: Maps, weights: Maps, stride: int, padding: int) -> Maps:
     outputs, channels, height, width = weights.shape
     padded = np.pad(source, ((0, 0), (0, 0), (padding, padding), (padding, padding))) if padding else source
     matrix = weights.reshape(outputs, -1).T

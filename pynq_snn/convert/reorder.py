@@ -6,6 +6,7 @@ Logits and spikes stay what they are, cycles fall: `pynq-snn convert` does it la
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from pynq_snn import layout
 from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
 from pynq_snn.convert.channel_order import Order, Spikes, bank_cycles, find_order
 from pynq_snn.convert.channel_ties import ChannelTies
+from pynq_snn.convert.rewriting import check_input, rewrite_file
 from pynq_snn.errors import DatasetError, ModelError
 from pynq_snn.network import Network, TrainedNetwork, integrate
 from pynq_snn.onnx_reader import parse_onnx
@@ -128,24 +130,10 @@ def reorder_file(
     DeviceError
         The device is missing or failed.
     """
-    from pynq_snn.datasets import load_pictures
-    from pynq_snn.evaluation import fitted_pixels
-    from pynq_snn.onnx_reader import read_onnx
-
-    source, output = Path(source), Path(output)
-    network = Network.from_onnx(read_onnx(source))  # a file that cannot be read is told before pictures are
-    data = source.read_bytes()
-    _check_input(network, source)
-    dataset = load_pictures(calibrate, "train")
-    chosen = np.random.default_rng(seed).permutation(len(dataset))[:pictures]
-    pixels = fitted_pixels(dataset.select(chosen), network, fit=fit) if len(chosen) else np.zeros(0)
-    with Accelerator(device, timeout_s=timeout_s) as accelerator:
-        data, report = reorder_model(data, pixels, accelerator, seed=seed, path=str(source))
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise ModelError(f"{output}: cannot be written: {error.strerror or error}; give another path") from error
-    return report
+    change = functools.partial(reorder_model, seed=seed)
+    return rewrite_file(
+        source, output, calibrate, change, pictures=pictures, seed=seed, fit=fit, device=device, timeout_s=timeout_s
+    )
 
 
 def reorder_model(
@@ -175,7 +163,7 @@ def reorder_model(
     """
     ties = ChannelTies(parse_onnx(data, path))
     network = integrate(ties.network)
-    _check_input(network, path)
+    check_input(network, path, "an order of channels is found")
     if not len(pixels):
         raise DatasetError("there are no pictures to find an order with; give some with --calibrate")
     groups = ties.free_groups()
@@ -197,13 +185,6 @@ def reorder_model(
     return result, ReorderReport(
         network.name, network.firing, len(pixels), device.name, cycles, device.cycles_are, reports
     )
-
-
-def _check_input(network: Network, path: str | Path) -> None:
-    if network.input_kind != "pixels":
-        raise ModelError(
-            f"{path}: reads {network.input_kind}, but an order of channels is found on pictures; keep the file as it is"
-        )
 
 
 def _group_report(network: Network, layers: Sequence[int], spikes: Spikes, order: Order) -> GroupReport:

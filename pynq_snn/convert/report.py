@@ -13,6 +13,7 @@ import numpy as np
 
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.convert.float_graph import FloatNetwork
+from pynq_snn.convert.potentials import PotentialReport
 from pynq_snn.convert.quantisation import Conversion, LayerError, run_float
 from pynq_snn.convert.reorder import ReorderReport
 from pynq_snn.datasets import Dataset
@@ -47,6 +48,8 @@ class ConversionReport:
         By firing order, per picture.
     reordering : ReorderReport or None
         What the order of the channels gains; None where it was kept.
+    potentials : PotentialReport or None
+        What calibrated initial potentials gain; None where all neurons start at half of their threshold.
     """
 
     source: str
@@ -65,6 +68,7 @@ class ConversionReport:
     synaptic_operations: dict[str, float]
     labels: tuple[str, ...]
     reordering: ReorderReport | None = None
+    potentials: PotentialReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `--json` prints; a readout has no rate (None)."""
@@ -88,6 +92,8 @@ class ConversionReport:
         methods = [("method", "score error"), *((title, f"{error:.1%}") for title, error in self.candidates)]
         on = "the calibration pictures themselves" if self.seen else "pictures that calibration did not use"
         lines = [*_aligned(rows), "", *_aligned(methods), "", f"taken: {self.method}"]
+        if self.potentials is not None:
+            lines.append(self.potentials.summary())
         if self.reordering is not None:
             lines.append(self.reordering.summary())
         lines.append(f"compared on {self.count:,} pictures ({on}), T={self.timesteps}, device {self.device}:")
@@ -129,6 +135,7 @@ def compare(
     source: str,
     output: str,
     reordering: ReorderReport | None = None,
+    potentials: PotentialReport | None = None,
 ) -> ConversionReport:
     """Run both networks on pixels, uint8 [N, H, W, C], the spiking one on a device and under both firing orders."""
     from pynq_snn.convert import normalised
@@ -169,6 +176,7 @@ def compare(
         synaptic_operations=operations,
         labels=spiking.labels,
         reordering=reordering,
+        potentials=potentials,
     )
 
 

@@ -1,0 +1,343 @@
+"""Calibrates the membrane potentials that neurons start from, so that stepwise firing comes close to deferred firing.
+
+A network that was trained on spike counts, or calibrated for them, fires exactly those under deferred firing. Under
+stepwise firing a neuron cannot take a spike back, so its count also depends on when its inputs arrive: in the mean over
+places it fires too often in some channels, too seldom in others, and each layer hands its error on to the next. The
+potential before the first timestep moves a channel's mean count and costs nothing at run time. So layer by layer, with
+the spikes that the layers before really send, each channel gets the start at which it fires as often as it should.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
+from pynq_snn.convert.execution import Maps, max_pool, run_branch
+from pynq_snn.convert.rewriting import check_input, rewrite_file, write_potentials
+from pynq_snn.encode import spike_counts
+from pynq_snn.errors import DatasetError, ModelError
+from pynq_snn.importer import import_network
+from pynq_snn.network import INPUT, POTENTIAL_STEPS, Layer, Network, TrainedNetwork, integrate
+from pynq_snn.onnx_reader import parse_onnx
+
+DEFAULT_PICTURES = 100
+MOST_VALUES = 1 << 26  # of a layer's currents over all pictures and timesteps; more pictures are left out
+
+Counts = npt.NDArray[np.float64]  # mean spikes of each channel over pictures and places
+Potentials = npt.NDArray[np.int64]  # [channels], in parts of a threshold of which POTENTIAL_STEPS make one
+
+
+@dataclass(frozen=True)
+class PotentialReport:
+    """What calibrated potentials gain, on the pictures that they were calibrated with.
+
+    Attributes
+    ----------
+    timesteps : int
+        T of the calibration: that of training.
+    count_errors : dict of str to (float, float)
+        By layer, how far a channel's mean spike count is from the one under deferred firing, before and after; mean
+        over channels, in spikes.
+    agreement : (float, float)
+        Share of pictures whose class under stepwise firing is that under deferred firing, before and after.
+    score_error : (float, float)
+        Squared difference of the class scores from those under deferred firing over their variance, before and after.
+    kept : bool
+        Whether the potentials were left as they were, because the new ones made the score error no smaller.
+    """
+
+    name: str
+    timesteps: int
+    pictures: int
+    device: str
+    count_errors: dict[str, tuple[float, float]]
+    agreement: tuple[float, float]
+    score_error: tuple[float, float]
+    kept: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return asdict(self)
+
+    def summary(self) -> str:
+        """Return the gain on one line."""
+        agreement = " -> ".join(f"{share:.1%}" for share in self.agreement)
+        error = " -> ".join(f"{share:.1%}" for share in self.score_error)
+        done = "initial potentials stay as they were" if self.kept else "initial potentials calibrated"
+        return (
+            f"{done}: class as under deferred firing {agreement}, difference of class scores {error} "
+            f"(stepwise, T = {self.timesteps}, on the {self.pictures} calibration pictures)"
+        )
+
+
+def calibrate_file(
+    source: str | Path,
+    output: str | Path,
+    calibrate: str | Path,
+    *,
+    pictures: int = DEFAULT_PICTURES,
+    seed: int = 0,
+    fit: str = "crop",
+    device: str = "auto",
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> PotentialReport:
+    """Write a quantised ONNX file with initial potentials for stepwise firing; all else stays.
+
+    Parameters
+    ----------
+    source, output : str or Path
+        A quantised ONNX file (docs/onnx.md) that reads pictures, and the file to write.
+    calibrate : str or Path
+        Pictures, labelled or not: what `pynq_snn.datasets.load_pictures` reads (its training part where it has two).
+    pictures : int
+        Most pictures to calibrate with.
+    seed : int
+        Of the choice of pictures.
+    fit : {"crop", "pad"}
+        See `pynq_snn.pictures.fit_picture`.
+    device : str
+        Where the network runs.
+    timeout_s : float
+        Longest time in seconds of one run.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, reads events, has a leak or a hard reset, or cannot be written.
+    DatasetError, PictureError
+        The pictures cannot be read.
+    DeviceError
+        The device is missing or failed.
+    """
+    return rewrite_file(
+        source, output, calibrate, calibrate_model, pictures=pictures, seed=seed, fit=fit, device=device,
+        timeout_s=timeout_s,
+    )  # fmt: skip
+
+
+def calibrate_model(
+    data: bytes, pixels: npt.NDArray[Any], accelerator: Accelerator, *, path: str = "<bytes>"
+) -> tuple[bytes, PotentialReport]:
+    """Return a quantised ONNX file with initial potentials for stepwise firing, and what they gain.
+
+    Parameters
+    ----------
+    data : bytes
+    pixels : uint8 [N, H, W, C]
+        Pictures of the network's input size, at least one.
+    accelerator : Accelerator
+        Where to run; holds the network with its new potentials under stepwise firing afterwards.
+    path : str
+        What messages call the file.
+
+    Raises
+    ------
+    ModelError
+        As for `calibrate_file`.
+    DatasetError
+        There are no pictures.
+    """
+    trained = import_network(parse_onnx(data, path))
+    _check(trained, path)
+    if not len(pixels):
+        raise DatasetError("there are no pictures to calibrate with; give some with --calibrate")
+    stepwise = integrate(trained, firing="stepwise")
+    pixels = pixels[: _most_pictures(stepwise)]
+    targets, wanted = _deferred(trained, pixels, accelerator)
+    first, before = _stepwise(stepwise, pixels, accelerator)
+    potentials, errors = _calibrate(stepwise, first, targets)
+    model = onnx.load_model_from_string(data)
+    write_potentials(model, potentials)
+    result: bytes = model.SerializeToString()
+    accelerator.load(Network.from_onnx(parse_onnx(result, path), firing="stepwise"))
+    after = _scores(accelerator, pixels)
+    error = (_score_error(wanted, before), _score_error(wanted, after))
+    kept = error[1] >= error[0]
+    if kept:
+        accelerator.load(stepwise)
+    report = PotentialReport(
+        name=trained.name,
+        timesteps=trained.timesteps,
+        pictures=len(pixels),
+        device=accelerator.device.name,
+        count_errors=errors,
+        agreement=(_agreement(wanted, before), _agreement(wanted, after)),
+        score_error=error,
+        kept=kept,
+    )
+    return data if kept else result, report
+
+
+def _check(trained: TrainedNetwork, path: str) -> None:
+    check_input(trained, path, "initial potentials are calibrated")
+    if trained.hard_reset or trained.leak_shift:
+        kind = "a hard reset" if trained.hard_reset else "a leak"
+        raise ModelError(
+            f"{path}: {kind} has no deferred firing to calibrate stepwise firing by; keep the file as it is"
+        )
+
+
+def _most_pictures(network: Network) -> int:
+    largest = max(int(np.prod(layer.output_shape)) for layer in network.layers)
+    return max(1, MOST_VALUES // (largest * network.timesteps))
+
+
+# --- runs on the accelerator ------------------------------------------------------------------------------------------
+
+
+def _deferred(
+    trained: TrainedNetwork, pixels: npt.NDArray[Any], accelerator: Accelerator
+) -> tuple[dict[int, Counts], Counts]:
+    """Return the mean spike counts of each layer's channels, and the class scores, float64 [N, classes]."""
+    network = integrate(trained, firing="deferred")
+    accelerator.load(network, keep_maps=True)
+    hidden = [index for index, layer in enumerate(trained.layers) if layer.has_neurons]
+    sums = {index: np.zeros(trained.layers[index].output_shape[0]) for index in hidden}
+    scores = []
+    for picture in pixels:
+        scores.append(network.scores(accelerator.infer(picture)))
+        for index in hidden:
+            sums[index] += _counts(accelerator, network, index).mean(axis=(1, 2))
+    return {index: total / len(pixels) for index, total in sums.items()}, np.stack(scores)
+
+
+def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Maps], Counts]:
+    """Return the spikes of the layers that read pixels, float32 [N, T, channels, height, width], and the class scores.
+
+    Under direct coding these layers fire as often as under deferred firing whatever they start from; they keep it.
+    """
+    accelerator.load(network, keep_maps=True)
+    first = [index for index, layer in enumerate(network.layers) if _reads_pixels(layer)]
+    spikes: dict[int, list[Maps]] = {index: [] for index in first}
+    scores = []
+    for picture in pixels:
+        scores.append(network.scores(accelerator.infer(picture)))
+        for index in first:
+            planes = accelerator.spike_map(network.layers[index].name)
+            channels = network.layers[index].output_shape[0]
+            spikes[index].append(planes[: network.timesteps, :channels].astype(np.float32))
+    return {index: np.stack(maps) for index, maps in spikes.items()}, np.stack(scores)
+
+
+def _reads_pixels(layer: Layer) -> bool:
+    return INPUT in layer.sources and layer.kind != "readout"
+
+
+def _counts(accelerator: Accelerator, network: Network, index: int) -> npt.NDArray[Any]:
+    layer = network.layers[index]
+    return spike_counts(accelerator.spike_map(layer.name), network.coding(index))[: layer.output_shape[0]]
+
+
+def _scores(accelerator: Accelerator, pixels: npt.NDArray[Any]) -> Counts:
+    return np.stack([accelerator.network.scores(accelerator.infer(picture)) for picture in pixels])
+
+
+def _score_error(wanted: Counts, found: Counts) -> float:
+    return float(np.mean((found - wanted) ** 2) / max(float(wanted.var()), 1e-12))
+
+
+def _agreement(wanted: Counts, found: Counts) -> float:
+    return float(np.mean(wanted.argmax(axis=1) == found.argmax(axis=1)))
+
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+
+def _calibrate(
+    network: Network, first: Mapping[int, Maps], targets: Mapping[int, Counts]
+) -> tuple[list[list[int]], dict[str, tuple[float, float]]]:
+    """Return the potentials of each layer that fires, and the errors of their channels' mean counts."""
+    spikes = dict(first)
+    potentials, errors = [], {}
+    for index, layer in enumerate(network.layers[:-1]):
+        if layer.max_pooling is not None:
+            spikes[index] = _pool(spikes[layer.max_pooling_source], layer)
+            continue
+        start = np.round(layer.initial * (POTENTIAL_STEPS / layer.threshold)).astype(np.int64)
+        if index not in spikes:
+            currents = _currents(layer, spikes)
+            before = _mean_counts(currents, start) - targets[index]
+            start = _find_start(currents, start, targets[index])
+            spikes[index] = _fire(currents, start)
+            after = spikes[index].sum(axis=1).mean(axis=(0, 2, 3)) - targets[index]
+            errors[layer.name] = (float(np.abs(before).mean()), float(np.abs(after).mean()))
+        potentials.append(start.tolist())
+        _forget(network, index, spikes)
+    return potentials, errors
+
+
+def _forget(network: Network, done: int, spikes: dict[int, Maps]) -> None:
+    """Drop the spikes that no later layer reads."""
+    needed = {source for layer in network.layers[done + 1 :] for source in layer.sources}
+    for index in [index for index in spikes if index <= done and index not in needed]:
+        del spikes[index]
+
+
+def _currents(layer: Layer, spikes: Mapping[int, Maps]) -> Maps:
+    """Return what each timestep adds to the potentials, in thresholds; float32 [N, T, channels, height, width]."""
+    pictures, timesteps = spikes[layer.sources[0]].shape[:2]
+    total: Maps = np.zeros((1, 1, 1, 1), np.float32)
+    for branch in layer.branches:
+        source = spikes[branch.source].reshape(-1, *spikes[branch.source].shape[2:])
+        total = total + run_branch(branch, branch.weights.astype(np.float32), source) * np.float32(branch.divisor)
+    total *= np.float32(2**layer.fraction_bits)
+    if layer.identity is not None:
+        total += _by_channel(layer.shortcut) * spikes[layer.identity].reshape(total.shape)
+    total += _by_channel(layer.bias)
+    total /= _by_channel(layer.threshold)
+    return total.reshape(pictures, timesteps, *total.shape[1:])
+
+
+def _by_channel(values: npt.NDArray[Any]) -> Maps:
+    result: Maps = values.astype(np.float32)[:, None, None]
+    return result
+
+
+def _fire(currents: Maps, start: Potentials) -> Maps:
+    """Return the spikes of soft-reset neurons that start from `start`, in the shape of `currents`."""
+    potential = np.empty_like(currents[:, 0])
+    potential[:] = _by_channel(start / POTENTIAL_STEPS)
+    spikes = np.empty_like(currents)
+    for timestep in range(currents.shape[1]):
+        potential += currents[:, timestep]
+        fired = potential >= 1
+        spikes[:, timestep] = fired
+        potential -= fired
+    return spikes
+
+
+def _mean_counts(currents: Maps, start: Potentials) -> Counts:
+    counts: Counts = _fire(currents, start).sum(axis=1).mean(axis=(0, 2, 3), dtype=np.float64)
+    return counts
+
+
+def _find_start(currents: Maps, given: Potentials, target: Counts) -> Potentials:
+    """Return the starts whose mean counts come closest to the target; those given where others are no closer.
+
+    A higher start never means fewer spikes, so bisection finds where the count passes the target.
+    """
+    low, high = np.zeros_like(given), np.full_like(given, POTENTIAL_STEPS)
+    best, error = given, np.abs(_mean_counts(currents, given) - target)
+    while (low < high).any():
+        middle = (low + high) // 2
+        difference = _mean_counts(currents, middle) - target
+        better = np.abs(difference) < error
+        best, error = np.where(better, middle, best), np.where(better, np.abs(difference), error)
+        low, high = np.where(difference < 0, np.minimum(middle + 1, high), low), np.where(difference < 0, high, middle)
+    return best
+
+
+def _pool(spikes: Maps, layer: Layer) -> Maps:
+    """Return the trains of the largest running counts (docs/numerics.md, section 4)."""
+    assert layer.max_pooling is not None
+    running = np.cumsum(spikes, axis=1)
+    pooled = max_pool(running.reshape(-1, *spikes.shape[2:]), layer.max_pooling)
+    pooled = pooled.reshape(*spikes.shape[:2], *pooled.shape[1:])
+    return np.diff(pooled, axis=1, prepend=np.float32(0))
