@@ -2,14 +2,16 @@
 
     python -m benchmarks.convert --data CIFAR10 [--model vgg11 | --float NAME=FILE.onnx] [--count 1000]
 
-Writes benchmarks/convert.json. Without ``--float``, a shipped model's int8 weights are taken as real numbers and its
-neurons as Relu: a float network that nobody trained to be quantised further, though one whose training knew T levels.
-Calibration pictures are training pictures, accuracies are of test pictures; the spiking network runs on a device.
+Writes benchmarks/convert.json, where other networks stay as they are; each names its own command. Without ``--float``,
+a shipped model's int8 weights are taken as real numbers and its neurons as Relu: a float network that nobody trained to
+be quantised further, though one whose training knew T levels. Calibration pictures are training pictures, accuracies
+are of test pictures; the spiking network runs on a device.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -49,9 +51,13 @@ def main() -> None:
         figures: dict[str, Any] = {
             "measured": "accuracy, exact, on the device named (simulation of the core); float network in numpy",
             "data": {"name": "CIFAR-10 test pictures, JPEG copies", "calibration": "training pictures"},
-            "model": name,
+            "models": kept_models(arguments.out),
+        }
+        runs: list[dict[str, Any]] = []
+        figures["models"][name] = {
+            "command": command,
             "float_network": "given" if given else "the shipped model, weights as real numbers, neurons as Relu",
-            "runs": [],
+            "runs": runs,
         }
         for timesteps in arguments.timesteps:
             for method in arguments.methods:
@@ -63,8 +69,14 @@ def main() -> None:
                 )
                 print(report.table())
                 kept = report.to_dict()
-                figures["runs"].append({key: value for key, value in kept.items() if key not in ("source", "output")})
-                results.write(arguments.out, command, figures)
+                runs.append({key: value for key, value in kept.items() if key not in ("source", "output")})
+                results.write(arguments.out, "python -m benchmarks.convert --data CIFAR10", figures)
+
+
+def kept_models(path: Path) -> dict[str, Any]:
+    """Return the networks of an earlier run, by name."""
+    models: dict[str, Any] = json.loads(path.read_text("utf-8"))["models"] if path.exists() else {}
+    return models
 
 
 def as_float(model: onnx.ModelProto) -> onnx.ModelProto:
