@@ -1,7 +1,7 @@
 // Reads the words of each place from the line buffer, two channel blocks in a cycle, and keeps those with spikes.
 //
 // A gather place is scanned block by block, once its weights are there; a max pooling place pair of planes by pair of
-// planes. `words` is valid for one cycle with `words_valid`, seven cycles after the scan; there is no back-pressure, but
+// planes. `words` is valid for one cycle with `words_valid`, six cycles after the scan; there is no back-pressure, but
 // nothing is begun while `hold`.
 module snn_scanner (
     input  logic                         clk,

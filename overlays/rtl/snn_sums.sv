@@ -73,43 +73,20 @@ module snn_sums (
     end
   end
 
+  logic [31:0] total[32], later_total[32];
+
+  snn_lanes lanes (
+      .clk, .no_rows, .first, .second, .first_planes(first_at[2]), .second_planes(second_at[2]),
+      .shortcut_spikes(shortcut_valid_at[5] ? shortcut_at[5] : 64'd0), .shortcut, .fraction_bits, .binary, .pairs,
+      .adds(moves), .adds_later(moves_apart), .clears, .quadruples, .total, .later_total
+  );
+
   // Ten cycles from the popper: the sums are handed over.
-  for (genvar lane = 0; lane < 32; lane++) begin : lanes
-    logic [63:0] first_weight, second_weight;  // a byte for each bank
-    logic [31:0] total, later_total;
-
-    always_comb begin
-      for (int bank = 0; bank < 8; bank++) begin
-        first_weight[8*bank+:8] = first[bank][8*lane+:8];
-        second_weight[8*bank+:8] = second[bank][8*lane+:8];
-      end
-    end
-
-    snn_lane sums (
-        .clk,
-        .adds(moves),
-        .adds_later(moves_apart),
-        .no_rows,
-        .first(first_weight),
-        .second(second_weight),
-        .first_planes(first_at[2]),
-        .second_planes(second_at[2]),
-        .earlier_shortcut(shortcut_valid_at[5] && shortcut_at[5][lane]),
-        .later_shortcut(shortcut_valid_at[5] && shortcut_at[5][lane+32]),
-        .shortcut(shortcut[lane]),
-        .fraction_bits,
-        .binary,
-        .pairs,
-        .clears,
-        .quadruples,
-        .total,
-        .later_total
-    );
-
-    always_ff @(posedge clk) begin
-      if (takes) begin
-        earlier_sum[lane] <= total;
-        later_sum[lane] <= later_total;
+  always_ff @(posedge clk) begin
+    if (takes) begin
+      for (int lane = 0; lane < 32; lane++) begin
+        earlier_sum[lane] <= total[8*(lane%4)+lane/4];
+        later_sum[lane] <= later_total[8*(lane%4)+lane/4];
       end
     end
   end
