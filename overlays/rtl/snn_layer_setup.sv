@@ -41,9 +41,9 @@ module snn_layer_setup (
   /* verilator lint_off UNUSEDSIGNAL */  // of the whole source, only the rows matter
   function automatic logic [8:0] rows_in_reach(input snn_types_pkg::source_t source);
   /* verilator lint_on UNUSEDSIGNAL */
-    logic signed [16:0] rows;
-    rows = 17'(source.last_dy) - 17'(source.first_dy) + 17'sd1;
-    rows_in_reach = rows < signed'({8'd0, source.height}) ? rows[8:0] : source.height;
+    logic signed [17:0] rows;  // up to 65,536
+    rows = 18'(source.last_dy) - 18'(source.first_dy) + 18'sd1;
+    rows_in_reach = rows < signed'({9'd0, source.height}) ? rows[8:0] : source.height;
   endfunction
 
   logic [14:0] multiplicand;
