@@ -91,8 +91,8 @@ def check_held(packed: list[int], layer: dict[str, int], sources: list[dict[str,
 
 def large_source(random: Random, number: int, **fixed: int) -> dict[str, int]:
     """Return a source with up to as many rows, columns and blocks as there may be."""
-    first = random.choice([-(2**15), -300, -1, 0, 2**15 - 2])
-    last = random.choice([dy for dy in (-300, -1, 0, 1, 300, 2**15 - 2) if dy >= first])
+    first = random.choice([-(2**15), -300, -1, 0, 2**15 - 1])
+    last = random.choice([dy for dy in (-300, -1, 0, 1, 300, 2**15 - 2, 2**15 - 1) if dy >= first])
     sizes = {name: random.choice([1, 2, 7, 8, 32, 256]) for name in ("height", "width", "stride_y", "stride_x")}
     return {
         "used": number == 0 or random.random() < 0.7, "blocks": random.choice([1, 2, 16, 64]), "first_dy": first,
