@@ -281,10 +281,10 @@ def write_networks(folder: Path) -> None:
 
 def what_is_missing(command: Command) -> str | None:
     """Return what this machine lacks to run a command."""
-    if command.words[1:] and command.words[1] == "-m":
-        needed = "torch" if command.words[2].startswith("training.") else None
-        if needed and importlib.util.find_spec(needed) is None:
-            return f"needs {needed}"
+    # What stands on that page without being training itself goes on from what training wrote
+    trains = command.page == "training/README.md" or " -m training." in f" {command.text}"
+    if trains and importlib.util.find_spec("torch") is None:
+        return "needs torch"
     if "rtl" in command.words or "benchmarks.rtl" in command.words:
         return missing_tools()
     if "net.nir" in command.words and importlib.util.find_spec("nir") is None:

@@ -20,6 +20,7 @@ from pynq_snn.cli import main
 from pynq_snn.convert.channel_order import BANK_PORTS, BANKS, bank_cycles, find_order
 from pynq_snn.convert.channel_ties import ChannelTies
 from pynq_snn.convert.reorder import reorder_file, reorder_model
+from pynq_snn.convert.rewriting import read_potentials, write_potentials
 from pynq_snn.devices import available
 from pynq_snn.errors import DatasetError, ModelError
 from pynq_snn.importer import GraphWalk
@@ -191,8 +192,10 @@ def test_a_device_without_cycles_says_nothing_about_them() -> None:
 
 
 def without_values(data: bytes) -> bytes:
-    """Return a model with its constants emptied: names, types and sizes stay."""
+    """Return a model with its constants and initial potentials emptied: names, types and sizes stay."""
     model = onnx.load_model_from_string(data)
+    if read_potentials(model):
+        write_potentials(model, [])
     for tensor in model.graph.initializer:
         tensor.raw_data = b""
     result: bytes = model.SerializeToString()
