@@ -9,7 +9,7 @@ the spikes that the layers before really send, each channel gets the start at wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from pynq_snn.network import INPUT, POTENTIAL_STEPS, Layer, Network, TrainedNetw
 from pynq_snn.onnx_reader import parse_onnx
 
 DEFAULT_PICTURES = 100
+DOES = "initial potentials are calibrated"  # in messages
 MOST_VALUES = 1 << 26  # of a layer's currents over all pictures and timesteps; more pictures are left out
 
 Counts = npt.NDArray[np.float64]  # mean spikes of each channel over pictures and places
@@ -117,7 +118,7 @@ def calibrate_file(
         The device is missing or failed.
     """
     return rewrite_file(
-        source, output, calibrate, calibrate_model, pictures=pictures, seed=seed, fit=fit, device=device,
+        source, output, calibrate, calibrate_model, DOES, pictures=pictures, seed=seed, fit=fit, device=device,
         timeout_s=timeout_s,
     )  # fmt: skip
 
@@ -176,7 +177,7 @@ def calibrate_model(
 
 
 def _check(trained: TrainedNetwork, path: str) -> None:
-    check_input(trained, path, "initial potentials are calibrated")
+    check_input(trained, path, DOES)
     if trained.hard_reset or trained.leak_shift:
         kind = "a hard reset" if trained.hard_reset else "a leak"
         raise ModelError(
@@ -197,15 +198,16 @@ def _deferred(
 ) -> tuple[dict[int, Counts], Counts]:
     """Return the mean spike counts of each layer's channels, and the class scores, float64 [N, classes]."""
     network = integrate(trained, firing="deferred")
+    sums = {i: np.zeros(layer.output_shape[0]) for i, layer in enumerate(trained.layers) if layer.has_neurons}
+
+    def add() -> None:
+        for index, total in sums.items():
+            planes = accelerator.spike_map(network.layers[index].name)
+            total += spike_counts(planes, network.coding(index))[: len(total)].mean(axis=(1, 2))
+
     accelerator.load(network, keep_maps=True)
-    hidden = [index for index, layer in enumerate(trained.layers) if layer.has_neurons]
-    sums = {index: np.zeros(trained.layers[index].output_shape[0]) for index in hidden}
-    scores = []
-    for picture in pixels:
-        scores.append(network.scores(accelerator.infer(picture)))
-        for index in hidden:
-            sums[index] += _counts(accelerator, network, index).mean(axis=(1, 2))
-    return {index: total / len(pixels) for index, total in sums.items()}, np.stack(scores)
+    scores = _scores(accelerator, pixels, add)
+    return {index: total / len(pixels) for index, total in sums.items()}, scores
 
 
 def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Maps], Counts]:
@@ -213,30 +215,32 @@ def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerat
 
     Under direct coding these layers fire as often as under deferred firing whatever they start from; they keep it.
     """
+    spikes: dict[int, list[Maps]] = {i: [] for i, layer in enumerate(network.layers) if _reads_pixels(layer)}
+
+    def add() -> None:
+        for index, maps in spikes.items():
+            layer = network.layers[index]
+            planes = accelerator.spike_map(layer.name)[: network.timesteps, : layer.output_shape[0]]
+            maps.append(planes.astype(np.float32))
+
     accelerator.load(network, keep_maps=True)
-    first = [index for index, layer in enumerate(network.layers) if _reads_pixels(layer)]
-    spikes: dict[int, list[Maps]] = {index: [] for index in first}
-    scores = []
-    for picture in pixels:
-        scores.append(network.scores(accelerator.infer(picture)))
-        for index in first:
-            planes = accelerator.spike_map(network.layers[index].name)
-            channels = network.layers[index].output_shape[0]
-            spikes[index].append(planes[: network.timesteps, :channels].astype(np.float32))
-    return {index: np.stack(maps) for index, maps in spikes.items()}, np.stack(scores)
+    scores = _scores(accelerator, pixels, add)
+    return {index: np.stack(maps) for index, maps in spikes.items()}, scores
 
 
 def _reads_pixels(layer: Layer) -> bool:
     return INPUT in layer.sources and layer.kind != "readout"
 
 
-def _counts(accelerator: Accelerator, network: Network, index: int) -> npt.NDArray[Any]:
-    layer = network.layers[index]
-    return spike_counts(accelerator.spike_map(layer.name), network.coding(index))[: layer.output_shape[0]]
-
-
-def _scores(accelerator: Accelerator, pixels: npt.NDArray[Any]) -> Counts:
-    return np.stack([accelerator.network.scores(accelerator.infer(picture)) for picture in pixels])
+def _scores(
+    accelerator: Accelerator, pixels: npt.NDArray[Any], after_each: Callable[[], None] = lambda: None
+) -> Counts:
+    """Return the class scores of pictures that run one at a time."""
+    scores = []
+    for picture in pixels:
+        scores.append(accelerator.network.scores(accelerator.infer(picture)))
+        after_each()
+    return np.stack(scores)
 
 
 def _score_error(wanted: Counts, found: Counts) -> float:
@@ -263,11 +267,8 @@ def _calibrate(
         start = np.round(layer.initial * (POTENTIAL_STEPS / layer.threshold)).astype(np.int64)
         if index not in spikes:
             currents = _currents(layer, spikes)
-            before = _mean_counts(currents, start) - targets[index]
-            start = _find_start(currents, start, targets[index])
+            start, errors[layer.name] = _find_start(currents, start, targets[index])
             spikes[index] = _fire(currents, start)
-            after = spikes[index].sum(axis=1).mean(axis=(0, 2, 3)) - targets[index]
-            errors[layer.name] = (float(np.abs(before).mean()), float(np.abs(after).mean()))
         potentials.append(start.tolist())
         _forget(network, index, spikes)
     return potentials, errors
@@ -318,20 +319,23 @@ def _mean_counts(currents: Maps, start: Potentials) -> Counts:
     return counts
 
 
-def _find_start(currents: Maps, given: Potentials, target: Counts) -> Potentials:
-    """Return the starts whose mean counts come closest to the target; those given where others are no closer.
+def _find_start(currents: Maps, given: Potentials, target: Counts) -> tuple[Potentials, tuple[float, float]]:
+    """Return the starts whose mean counts come closest to the target, and the mean error of those given and of these.
+
+    Where no other start comes closer, the one given stays.
 
     A higher start never means fewer spikes, so bisection finds where the count passes the target.
     """
     low, high = np.zeros_like(given), np.full_like(given, POTENTIAL_STEPS)
-    best, error = given, np.abs(_mean_counts(currents, given) - target)
+    before = np.abs(_mean_counts(currents, given) - target)
+    best, error = given, before
     while (low < high).any():
         middle = (low + high) // 2
         difference = _mean_counts(currents, middle) - target
         better = np.abs(difference) < error
         best, error = np.where(better, middle, best), np.where(better, np.abs(difference), error)
         low, high = np.where(difference < 0, np.minimum(middle + 1, high), low), np.where(difference < 0, high, middle)
-    return best
+    return best, (float(before.mean()), float(error.mean()))
 
 
 def _pool(spikes: Maps, layer: Layer) -> Maps:

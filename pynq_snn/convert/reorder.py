@@ -26,6 +26,7 @@ from pynq_snn.network import Network, TrainedNetwork, integrate
 from pynq_snn.onnx_reader import parse_onnx
 
 DEFAULT_PICTURES = 16
+DOES = "an order of channels is found"  # in messages
 MOST_SAMPLES = 8192  # pairs of words of a group; search time grows with it
 _MOST_RECORDED = 2048  # of a map and a picture
 
@@ -132,7 +133,16 @@ def reorder_file(
     """
     change = functools.partial(reorder_model, seed=seed)
     return rewrite_file(
-        source, output, calibrate, change, pictures=pictures, seed=seed, fit=fit, device=device, timeout_s=timeout_s
+        source,
+        output,
+        calibrate,
+        change,
+        DOES,
+        pictures=pictures,
+        seed=seed,
+        fit=fit,
+        device=device,
+        timeout_s=timeout_s,
     )
 
 
@@ -163,7 +173,7 @@ def reorder_model(
     """
     ties = ChannelTies(parse_onnx(data, path))
     network = integrate(ties.network)
-    check_input(network, path, "an order of channels is found")
+    check_input(network, path, DOES)
     if not len(pixels):
         raise DatasetError("there are no pictures to find an order with; give some with --calibrate")
     groups = ties.free_groups()

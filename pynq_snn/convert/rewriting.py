@@ -33,6 +33,7 @@ def rewrite_file(
     output: str | Path,
     calibrate: str | Path,
     change: Change[Report],
+    what: str,
     *,
     pictures: int,
     seed: int,
@@ -48,6 +49,8 @@ def rewrite_file(
     calibrate : str or Path
         What `pynq_snn.datasets.load_pictures` reads (its training part where it has two).
     change : Change
+    what : str
+        What it does with pictures, as for `check_input`.
     pictures : int
         Most pictures to give to it, chosen at random by `seed`.
 
@@ -67,7 +70,7 @@ def rewrite_file(
     source, output = Path(source), Path(output)
     data = read_bytes(source)
     network = Network.from_onnx(parse_onnx(data, str(source)))  # what cannot be read is told before pictures are
-    check_input(network, source, "this is done")
+    check_input(network, source, what)
     dataset = load_pictures(calibrate, "train")
     chosen = np.random.default_rng(seed).permutation(len(dataset))[:pictures]
     pixels = fitted_pixels(dataset.select(chosen), network, fit=fit) if len(chosen) else np.zeros(0)
