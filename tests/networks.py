@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
-from pynq_snn.network import TrainedNetwork
+from pynq_snn.accelerator import Accelerator
+from pynq_snn.devices import Device
+from pynq_snn.network import Network, TrainedNetwork
 from pynq_snn.synthetic import (
     EXAMPLES,
     NetworkBuilder,
@@ -30,11 +33,25 @@ __all__ = [
     "pooled_spikes",
     "random_input",
     "residual",
+    "run",
     "strided_and_pooled",
     "to_events",
     "trained_networks",
     "wide_kernel",
 ]
+
+
+def run(network: Network, inputs: np.ndarray, device: str | Device) -> tuple[np.ndarray, list[np.ndarray], Any]:
+    """Return logits of all inputs, spike maps of the last input, and the run report."""
+    with Accelerator(device) as accelerator:
+        accelerator.load(network, keep_maps=True)
+        if network.input_kind == "pixels":
+            logits = accelerator.infer(inputs, batch=2)
+        else:
+            logits = accelerator.infer_events([to_events(item) for item in inputs], batch=2)
+        last = (len(inputs) - 1) % 2
+        maps = [accelerator.spike_map(layer.name, last) for layer in network.layers[:-1]]
+        return logits, maps, accelerator.last_run
 
 
 @st.composite

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,24 +13,11 @@ from pynq_snn.devices import Device, available
 from pynq_snn.encode import encode_events, encode_pixels, spike_counts, unpack_planes
 from pynq_snn.network import INPUT, Network, TrainedNetwork, integrate
 from tests import golden
-from tests.networks import EXAMPLES, random_input, residual, to_events, trained_networks
+from tests.networks import EXAMPLES, random_input, residual, run, to_events, trained_networks
 
 pytestmark = pytest.mark.filterwarnings("ignore::pynq_snn.errors.ConversionWarning")
 DEVICES = [name for name in ("reference", "kernel") if available()[name] is None]
 STEPWISE = {"firing": "stepwise"}
-
-
-def run(network: Network, inputs: np.ndarray, device: str | Device) -> tuple[np.ndarray, list[np.ndarray], Any]:
-    """Return logits of all inputs, spike maps of the last input, and the run report."""
-    with Accelerator(device) as accelerator:
-        accelerator.load(network, keep_maps=True)
-        if network.input_kind == "pixels":
-            logits = accelerator.infer(inputs, batch=2)
-        else:
-            logits = accelerator.infer_events([to_events(item) for item in inputs], batch=2)
-        last = (len(inputs) - 1) % 2
-        maps = [accelerator.spike_map(layer.name, last) for layer in network.layers[:-1]]
-        return logits, maps, accelerator.last_run
 
 
 def check(trained: TrainedNetwork, device: str | Device, count: int = 3) -> None:

@@ -30,7 +30,7 @@ from pynq_snn.onnx_reader import parse_onnx
 from pynq_snn.onnx_writer import QcdqWriter
 from pynq_snn.synthetic import NetworkBuilder
 from tests.conftest import ROOT
-from tests.networks import EXAMPLES, random_input, to_events, trained_networks
+from tests.networks import EXAMPLES, random_input, run, trained_networks
 from tests.onnx_models import to_onnx
 
 DEVICES = [name for name in ("reference", "kernel") if available()[name] is None]
@@ -94,25 +94,14 @@ def shuffled(model: onnx.ModelProto, seed: int) -> tuple[bytes, ChannelTies, dic
     return changed.SerializeToString(), ties, orders
 
 
-def run(device: str, network: Network, inputs: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the logits of all inputs, and the maps of all layers of the last one."""
-    with Accelerator(device) as accelerator:
-        accelerator.load(network, keep_maps=True)
-        if network.input_kind == "pixels":
-            logits = accelerator.infer(inputs, batch=1)
-        else:
-            logits = accelerator.infer_events([to_events(item) for item in inputs], batch=1)
-        return logits, [accelerator.spike_map(layer.name) for layer in network.layers[:-1]]
-
-
 def check_equal(trained: TrainedNetwork, seed: int, firing: str, device: str) -> None:
     model = to_onnx(trained)
     changed, ties, orders = shuffled(model, seed)
     before = integrate(ties.network, firing=firing)
     after = Network.from_onnx(parse_onnx(changed), firing=firing)
     inputs = random_input(before, seed, 2)
-    wanted, wanted_maps = run(device, before, inputs)
-    found, found_maps = run(device, after, inputs)
+    wanted, wanted_maps, _ = run(before, inputs, device)
+    found, found_maps, _ = run(after, inputs, device)
     assert np.array_equal(wanted, found)
     order_of = {layer: orders[group] for group, layers in ties.free_groups().items() for layer in layers}
     for index, order in order_of.items():
@@ -124,7 +113,7 @@ def check_equal(trained: TrainedNetwork, seed: int, firing: str, device: str) ->
 
 def check_logits(before: bytes, after: bytes, inputs: np.ndarray, firing: str | None = None) -> None:
     wanted, found = (
-        run(DEVICE, Network.from_onnx(parse_onnx(each), firing=firing), inputs)[0] for each in (before, after)
+        run(Network.from_onnx(parse_onnx(each), firing=firing), inputs, DEVICE)[0] for each in (before, after)
     )
     assert np.array_equal(wanted, found)
 
