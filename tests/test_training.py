@@ -13,24 +13,28 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the train extra (PyTorch)")
 
+import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
 from pynq_snn.accelerator import Accelerator  # noqa: E402
+from pynq_snn.convert.rewriting import write_potentials  # noqa: E402
 from pynq_snn.datasets import Dataset  # noqa: E402
 from pynq_snn.importer import import_network  # noqa: E402
 from pynq_snn.models import find_model  # noqa: E402
-from pynq_snn.network import Network, integrate  # noqa: E402
+from pynq_snn.network import POTENTIAL_STEPS, Network, integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
 from pynq_snn.pictures import fit_picture  # noqa: E402
-from training import fused  # noqa: E402
+from training import fused, memory  # noqa: E402
 from training.augment import augment, cut_mix, normalise  # noqa: E402
 from training.average import average  # noqa: E402
 from training.convolution import Convolution, windows_of  # noqa: E402
 from training.export import Exporter, export_run, metadata_of  # noqa: E402
-from training.networks import NETWORKS  # noqa: E402
+from training.integer import has_integer_product, spike_current  # noqa: E402
+from training.memory import keep_freed_memory  # noqa: E402
+from training.networks import NETWORKS, ConvUnit  # noqa: E402
 from training.quantisers import SpikeCount, original_weight, quantise_weights, set_fan_outs, set_timesteps  # noqa: E402
-from training.resume import load_parameters, warm_start  # noqa: E402
-from training.stepwise import Simulation, replayed  # noqa: E402
+from training.resume import load_parameters, set_starts, warm_start  # noqa: E402
+from training.stepwise import Simulation, fire, replayed  # noqa: E402
 from training.train import BitCounter, Recipe, classification_loss, computes_in_bfloat16, load_teacher, sized  # noqa: E402
 
 
@@ -50,6 +54,11 @@ def quantised(name: str) -> Any:
         for _ in range(2):
             network(torch.randn(8, 3, 32, 32))
     return network.eval()
+
+
+def is_neurons_convolution(name: str, module: Any) -> bool:
+    """Return whether a module is the convolution before an activation; a shortcut's adds to another one."""
+    return isinstance(module, torch.nn.Conv2d) and "shortcut" not in name
 
 
 def relative_error(value: Any, expected: Any) -> float:
@@ -123,6 +132,54 @@ def test_compiled_operations_compute_what_plain_ones_do() -> None:
         assert fused.is_compiling()
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch by PyTorch
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++")
+def test_compiled_neurons_fire_as_plain_ones() -> None:
+    torch.manual_seed(0)
+    arguments = (torch.randn(4, 9, 20), torch.rand(20), torch.tensor(1.3))
+    expected = fused.integrate_and_fire(*arguments)
+    with fused.compiled():
+        found = fused.integrate_and_fire(*arguments)
+        assert fused.is_compiling()
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_neurons_fire_timestep_by_timestep_from_their_own_starts(order: Any) -> None:
+    torch.manual_seed(0)
+    neuron = SpikeCount(5)
+    neuron.start = torch.tensor([0.0, 0.25, 1.0])
+    currents = torch.randint(-4, 9, (5, 2, 3, 4, 2)) / 4  # in quarters: no sum is rounded
+    flat = currents.flatten(0, 1).contiguous(memory_format=order)
+    spikes = fire(flat.unflatten(0, (5, 2)), neuron)
+    threshold = float(neuron.positive_threshold.detach())
+    for channel, start in enumerate(neuron.start.tolist()):
+        trains = (values[:, :, channel].flatten(1).t().tolist() for values in (currents, spikes))
+        for current, fired in zip(*trains, strict=True):
+            potential = start * threshold
+            for timestep in range(5):
+                potential += current[timestep]
+                assert fired[timestep] == (potential >= threshold)
+                potential -= threshold * fired[timestep]
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (1, 2)])
+def test_integer_products_of_spikes_compute_what_the_unit_does(kernel: int, stride: int) -> None:
+    torch.manual_seed(0)
+    unit = ConvUnit(12, 20, kernel, stride).eval()
+    spikes = torch.randint(0, 2, (6, 12, 8, 6), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    assert not has_integer_product(unit, spikes)  # weights that are not on int8 steps
+    quantise_weights(unit)
+    if not has_integer_product(unit, spikes):
+        pytest.skip("this PyTorch has no int8 convolutions of oneDNN")
+    with torch.no_grad():
+        for tensor in (unit.norm.weight, unit.norm.bias, unit.norm.running_mean):
+            tensor.normal_()  # gains of both signs
+        threshold = torch.tensor(1.7)
+        expected = unit(spikes * threshold)
+    torch.testing.assert_close(spike_current(unit, spikes, threshold), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_without_a_compiler_training_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,13 +319,23 @@ def test_exported_files_compute_what_was_trained(name: str) -> None:
     assert relative_error(scores, expected) < 0.2
 
 
+@pytest.mark.parametrize("own_starts", [False, True])
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_the_simulation_in_training_fires_what_the_accelerator_fires(name: str) -> None:
+def test_the_simulation_in_training_fires_what_the_accelerator_fires(
+    name: str, own_starts: bool, tmp_path: Any
+) -> None:
     network = quantised(name)
     metadata = {**metadata_of(name, [str(i) for i in range(10)], 8, (32, 32)), "firing": "stepwise"}
     model = Exporter(network, quantised=True).model(metadata)
     images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
     quantise_weights(network)
+    if own_starts:
+        potentials = np.random.default_rng(3)
+        channels = [m.weight.shape[0] for key, m in network.named_modules() if is_neurons_convolution(key, m)]
+        write_potentials(model, [potentials.integers(0, POTENTIAL_STEPS, count).tolist() for count in channels])
+        onnx.save(model, tmp_path / "model.onnx")
+        set_starts(network, tmp_path / "model.onnx")
+        assert all(m.start.shape for m in network.modules() if isinstance(m, SpikeCount))
     x = normalise(torch.from_numpy(images.transpose(0, 3, 1, 2)))
     simulation = Simulation(network, 8)
     simulation.run(x)
@@ -368,3 +435,19 @@ def test_small_pictures_are_scaled_as_in_evaluation_or_refused() -> None:
     images = sized(dataset, Recipe("vgg11", "float", 1, 0.1, size=32)).images
     assert isinstance(images, np.ndarray)
     assert np.array_equal(images, expected)
+
+
+def test_freed_memory_is_kept_where_the_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    class Library:
+        @staticmethod
+        def mallopt(parameter: int, value: int) -> int:
+            calls.append((parameter, value))
+            return 1
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Library)
+    assert keep_freed_memory()
+    assert len(calls) == 3
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())  # macOS has no mallopt
+    assert not keep_freed_memory()

@@ -134,3 +134,25 @@ def round_rows(weight: torch.Tensor, step: torch.Tensor, levels: int) -> torch.T
     step : float32 [rows, 1]
     """
     return (weight / step).round().clamp(-levels, levels) * step
+
+
+@fused
+def integrate_and_fire(currents: torch.Tensor, start: torch.Tensor, threshold: torch.Tensor) -> list[torch.Tensor]:
+    """Return the spikes of soft-reset neurons, a uint8 [places, C] of 0 and 1 for each timestep.
+
+    Parameters
+    ----------
+    currents : float32 [T, places, C]
+    start : float32 [C]
+        Potentials before the first timestep.
+    threshold : float32 []
+    """
+    potential = start.expand(currents.shape[1:])
+    spikes = []
+    for current in currents.unbind():
+        potential = potential + current
+        # A float and not a bool: the compiled loop would not be vectorised.
+        fired = torch.where(potential >= threshold, 1.0, 0.0)
+        potential = potential - fired * threshold
+        spikes.append(fired.to(torch.uint8))
+    return spikes

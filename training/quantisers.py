@@ -55,6 +55,8 @@ class SpikeCount(nn.Module):
         Differentiable mean additions per image of the last forward pass.
     firing_rate : float
         Share of timesteps with a spike in the last forward pass.
+    start : float32 [] or [C]
+        Potential before the first timestep as a share of the threshold; plays a part in stepwise firing only.
     replay : float [N, C, H, W] or None
         Counts to put out instead of those of the input; `training.stepwise` sets them.
     """
@@ -66,6 +68,7 @@ class SpikeCount(nn.Module):
         self.fan_out = 0.0
         self.synaptic_operations = torch.zeros(())
         self._rate = torch.zeros(())
+        self.start = torch.tensor(0.5)
         self.replay: torch.Tensor | None = None
 
     @property
@@ -127,6 +130,10 @@ class Int8Weight(nn.Module):
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         return _RoundFunction.apply(weight, self.scale() if self.scale else None)
+
+    def steps(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the scales by which a convolution's weight is rounded, float32 [channels]."""
+        return self.scale() if self.scale else own_scale(weight)
 
 
 def quantise_weights(network: nn.Module) -> None:

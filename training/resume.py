@@ -6,6 +6,7 @@ a shipped model when its checkpoints are long gone.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 from torch import nn
+
+from pynq_snn.network import POTENTIAL_STEPS
+from training.quantisers import SpikeCount
 
 # Names in a model file (training.export), and those of the same parameters in a network (training.networks).
 MODULES = (
@@ -97,3 +101,14 @@ def warm_start(network: nn.Module, path: Path) -> None:
         if target is None or target.shape != value.shape:
             raise SystemExit(f"{path}: {name} {tuple(value.shape)} does not belong to this network")
         target.copy_(value)
+
+
+def set_starts(network: nn.Module, path: Path) -> None:
+    """Give neurons the initial potentials of a model file that has some (``pynq-snn potentials`` writes them)."""
+    if path.suffix != ".onnx":
+        return
+    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    potentials = json.loads(properties.get("initial_potentials", "[]"))
+    neurons = [module for module in network.modules() if isinstance(module, SpikeCount)]
+    for neuron, steps in zip(neurons, potentials, strict=bool(potentials)):
+        neuron.start = torch.tensor(steps, dtype=torch.float32) / POTENTIAL_STEPS

@@ -10,36 +10,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from training.fused import flatten, integrate_and_fire, memory_format_of, unflatten
+from training.integer import has_integer_product, spike_current
 from training.networks import BasicBlock, ConvUnit, ResNet18
 from training.quantisers import SpikeCount
 
 
 def fire(currents: torch.Tensor, neuron: SpikeCount) -> torch.Tensor:
-    """Integrate and fire with soft reset from half a threshold (docs/numerics.md, section 3).
+    """Integrate and fire with soft reset from the neuron's initial potentials (docs/numerics.md, section 3).
 
     Parameters
     ----------
-    currents : float [T, N, C, H, W]
+    currents : float32 [T, N, C, H, W]
 
     Returns
     -------
-    spikes : same dtype and shape
+    spikes : uint8 of the same shape
         0 or 1.
     """
-    threshold = float(neuron.positive_threshold.detach())
-    potential = torch.full_like(currents[0], threshold / 2, dtype=torch.float32)
-    spikes = torch.empty_like(currents)
-    for timestep, current in enumerate(currents):
-        potential += current
-        fired = potential >= threshold
-        potential -= fired * threshold
-        spikes[timestep] = fired
-    return spikes
+    threshold = neuron.positive_threshold.detach()
+    shape = currents.shape
+    order = memory_format_of(currents[0])
+    start = neuron.start.to(currents.device).expand(shape[2])
+    places = flatten(currents.flatten(0, 1), order).reshape(len(currents), -1)
+    if order == torch.channels_last:
+        spikes = integrate_and_fire(places.unflatten(1, (-1, shape[2])), start * threshold, threshold)
+    else:
+        starts = (start * threshold)[:, None, None].expand(shape[2:]).reshape(-1)
+        spikes = integrate_and_fire(places.unflatten(1, (shape[1], -1)), starts, threshold)
+    flat = torch.stack(spikes).reshape(-1)
+    return unflatten(flat, currents.flatten(0, 1).shape, order).unflatten(0, shape[:2])
 
 
 def pool_running_counts(spikes: torch.Tensor) -> torch.Tensor:
@@ -47,15 +53,31 @@ def pool_running_counts(spikes: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    spikes : float [T, N, C, H, W]
+    spikes : uint8 [T, N, C, H, W]
 
     Returns
     -------
-    pooled : float [T, N, C, H / 2, W / 2]
+    pooled : uint8 [T, N, C, H / 2, W / 2]
     """
-    counts = spikes.cumsum(0)
+    counts = spikes.float().cumsum(0)
     largest = nn.functional.max_pool2d(counts.flatten(0, 1), 2).unflatten(0, counts.shape[:2])
-    return torch.diff(largest, dim=0, prepend=torch.zeros_like(largest[:1]))
+    return torch.diff(largest, dim=0, prepend=torch.zeros_like(largest[:1])).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """What a layer passes on.
+
+    Attributes
+    ----------
+    spikes : uint8 [T, N, C, H, W]
+        0 or 1.
+    threshold : float32 []
+        What a spike stands for in the unit of the currents.
+    """
+
+    spikes: torch.Tensor
+    threshold: torch.Tensor
 
 
 class Simulation:
@@ -93,28 +115,36 @@ class Simulation:
         for block in network.blocks:
             values = self._block(block, values)
 
-    def _block(self, block: BasicBlock, values: torch.Tensor) -> torch.Tensor:
-        inner = self._fire(block.activation1, self._current(block.unit1, values))  # type: ignore[arg-type]
-        shortcut = self._current(block.shortcut, values) if isinstance(block.shortcut, ConvUnit) else values
-        current = self._current(block.unit2, inner) + shortcut
-        return self._fire(block.activation2, current)  # type: ignore[arg-type]
+    def _block(self, block: BasicBlock, values: Spikes) -> Spikes:
+        activation1, activation2 = block.activation1, block.activation2
+        inner = self._fire(activation1, self._current(block.unit1, values))  # type: ignore[arg-type]
+        if isinstance(block.shortcut, ConvUnit):
+            shortcut = self._current(block.shortcut, values)
+        else:
+            shortcut = values.spikes * values.threshold
+        current = self._current(block.unit2, inner).add_(shortcut)
+        return self._fire(activation2, current)  # type: ignore[arg-type]
 
     def _still(self, unit: ConvUnit, images: torch.Tensor) -> torch.Tensor:
         """Return the current of a picture, the same at every timestep."""
-        current = unit.norm(unit.conv(images))
+        current = unit.norm(unit.conv(images)).float()
         return current.expand(self.timesteps, *current.shape)
 
-    def _current(self, unit: ConvUnit, values: torch.Tensor) -> torch.Tensor:
-        flat = values.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return unit.norm(unit.conv(flat)).unflatten(0, values.shape[:2])
+    def _current(self, unit: ConvUnit, values: Spikes) -> torch.Tensor:
+        flat = values.spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        if has_integer_product(unit, flat):
+            current = spike_current(unit, flat, values.threshold)
+        else:
+            current = unit.norm(unit.conv(flat * values.threshold)).float()
+        return current.unflatten(0, values.spikes.shape[:2])
 
-    def _fire(self, neuron: SpikeCount, currents: torch.Tensor, pool: nn.Module | None = None) -> torch.Tensor:
-        """Return what a layer passes on, [T, N, C, H, W] in units of the current: a spike is a threshold."""
+    def _fire(self, neuron: SpikeCount, currents: torch.Tensor, pool: nn.Module | None = None) -> Spikes:
+        """Return what a layer passes on."""
         spikes = fire(currents, neuron)
         if isinstance(pool, nn.MaxPool2d):
             spikes = pool_running_counts(spikes)
-        self.counts[neuron] = spikes.sum(0)
-        return spikes * neuron.positive_threshold.detach().to(spikes.dtype)
+        self.counts[neuron] = spikes.sum(0, dtype=torch.uint8).float()
+        return Spikes(spikes, neuron.positive_threshold.detach())
 
 
 @contextmanager

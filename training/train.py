@@ -27,9 +27,10 @@ from tqdm import tqdm
 from pynq_snn.datasets import Dataset, load_dataset
 from pynq_snn.pictures import crop
 from training.augment import augment, cut_mix, normalise
+from training.memory import keep_freed_memory
 from training.networks import NETWORKS
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs, set_timesteps
-from training.resume import warm_start
+from training.resume import set_starts, warm_start
 from training.stepwise import Simulation, replayed
 
 
@@ -66,6 +67,7 @@ DEFAULTS = {
 }
 SHORT_SHARE = 0.25  # of the batches see the short window, where there is one
 TEMPERATURE = 2.0  # of distillation: softens the classes' scores
+SHOW_LOSS = 20  # steps between losses in the progress bar: a GPU has to be waited for
 GLANCE = 1000  # test pictures that are looked at between epochs, and after a trial on some of the training pictures
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of processors that compute in it; others imitate it, slowly
 BEFORE = {"quantised": "float", "stepwise": "quantised"}  # the stage that a stage starts from
@@ -272,10 +274,11 @@ def train_epoch(
     """One pass over the training pictures; returns the mean loss."""
     set_training(network, recipe.stage)
     order = torch.randperm(len(images))
-    total = torch.zeros((), device=images.device)  # asked for once an epoch: a GPU would be waited for at each step
+    total = torch.zeros((), device=images.device)  # read seldom: a GPU has to be waited for
     steps = len(images) // recipe.batch
     short_floats = computes_in_bfloat16(images.device)
-    for step in tqdm(range(steps), desc=title, mininterval=5):
+    bar = tqdm(range(steps), desc=title, mininterval=5)
+    for step in bar:
         chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
         x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
         short = recipe.short_timesteps and float(torch.rand(())) < SHORT_SHARE
@@ -290,6 +293,8 @@ def train_epoch(
         optimiser.step()
         schedule.step()
         total += loss.detach()
+        if step % SHOW_LOSS == 0:
+            bar.set_postfix_str(f"mean loss {float(total) / (step + 1):.3f}", refresh=False)
     set_timesteps(network, recipe.timesteps)
     return float(total) / steps
 
@@ -297,6 +302,7 @@ def train_epoch(
 def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     """Train one stage to its end, resuming from its checkpoint where one exists."""
     torch.manual_seed(recipe.seed)
+    keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True  # all batches have one shape
     train, test = (sized(load_dataset(data, split), recipe) for split in ("train", "test"))
@@ -307,6 +313,8 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     checkpoint, log_file = out / f"{recipe.stage}.pt", out / f"{recipe.stage}.json"
     if recipe.start and not checkpoint.exists():
         warm_start(network, Path(recipe.start))
+    if recipe.stage == "stepwise":
+        set_starts(network, Path(recipe.start))
     network = network.to(device).to(memory_format=torch.channels_last)
     teacher = load_teacher(recipe, len(train.classes))
     if teacher:
