@@ -17,12 +17,13 @@ from PIL import Image
 
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.cli import main
-from pynq_snn.convert import FloatOptions, convert_float, normalised, score_error
+from pynq_snn.convert import FloatOptions, convert_float, normalised
 from pynq_snn.convert.calibration import Recipe, choose_thresholds
 from pynq_snn.convert.float_graph import FloatNetwork, read_float_network
 from pynq_snn.convert.folding import fold_normalisation
 from pynq_snn.convert.quantisation import convert_layers, run_float, run_spiking
 from pynq_snn.convert.report import write_report
+from pynq_snn.convert.scores import score_error
 from pynq_snn.convert.writer import write_model
 from pynq_snn.devices import available
 from pynq_snn.errors import DatasetError, ModelError, PynqSnnError

@@ -268,6 +268,7 @@ def _choose(network: FloatNetwork, pictures: Maps, options: FloatOptions) -> tup
     how far the float network's scores lie apart.
     """
     from pynq_snn.convert.quantisation import run_float, run_spiking
+    from pynq_snn.convert.scores import score_error
 
     held_out, used = pictures[::4], np.delete(pictures, np.s_[::4], axis=0)
     wanted = run_float(network, held_out)
@@ -285,14 +286,6 @@ def _choose(network: FloatNetwork, pictures: Maps, options: FloatOptions) -> tup
         results.append(tried(replace(best[1].recipe, equalisation=EQUALISATIONS[1])))
         best = min(results, key=lambda result: result[0])
     return best[1], candidates
-
-
-def score_error(wanted: np.ndarray, found: np.ndarray) -> float:
-    """Return the root mean square difference of class scores, as a share of the spread of `wanted`."""
-    centred = wanted - wanted.mean(axis=1, keepdims=True)
-    difference = found - found.mean(axis=1, keepdims=True) - centred
-    spread = float(np.sqrt(np.square(centred, dtype=np.float64).mean()))
-    return float(np.sqrt(np.square(difference, dtype=np.float64).mean())) / max(spread, 1e-30)
 
 
 def _convert(network: FloatNetwork, pictures: Maps, recipe: Recipe, timesteps: int) -> Conversion:

@@ -21,6 +21,7 @@ import onnx
 from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
 from pynq_snn.convert.execution import Maps, max_pool, run_branch
 from pynq_snn.convert.rewriting import check_input, rewrite_file, write_potentials
+from pynq_snn.convert.scores import score_error
 from pynq_snn.encode import spike_counts
 from pynq_snn.errors import DatasetError, ModelError
 from pynq_snn.importer import import_network
@@ -49,7 +50,7 @@ class PotentialReport:
     agreement : (float, float)
         Share of pictures whose class under stepwise firing is that under deferred firing, before and after.
     score_error : (float, float)
-        Squared difference of the class scores from those under deferred firing over their variance, before and after.
+        Difference of the class scores from those under deferred firing (`scores.score_error`), before and after.
     kept : bool
         Whether the potentials were left as they were, because the new ones made the score error no smaller.
     """
@@ -159,7 +160,7 @@ def calibrate_model(
     result: bytes = model.SerializeToString()
     accelerator.load(Network.from_onnx(parse_onnx(result, path), firing="stepwise"))
     after = _scores(accelerator, pixels)
-    error = (_score_error(wanted, before), _score_error(wanted, after))
+    error = (score_error(wanted, before), score_error(wanted, after))
     kept = error[1] >= error[0]
     if kept:
         accelerator.load(stepwise)
@@ -241,10 +242,6 @@ def _scores(
         scores.append(accelerator.network.scores(accelerator.infer(picture)))
         after_each()
     return np.stack(scores)
-
-
-def _score_error(wanted: Counts, found: Counts) -> float:
-    return float(np.mean((found - wanted) ** 2) / max(float(wanted.var()), 1e-12))
 
 
 def _agreement(wanted: Counts, found: Counts) -> float:
