@@ -16,6 +16,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from pynq_snn.convert.rewriting import POTENTIALS
 from pynq_snn.network import POTENTIAL_STEPS
 from training.quantisers import SpikeCount
 
@@ -108,7 +109,7 @@ def set_starts(network: nn.Module, path: Path) -> None:
     if path.suffix != ".onnx":
         return
     properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    potentials = json.loads(properties.get("initial_potentials", "[]"))
+    potentials = json.loads(properties.get(POTENTIALS, "[]"))
     neurons = [module for module in network.modules() if isinstance(module, SpikeCount)]
     for neuron, steps in zip(neurons, potentials, strict=bool(potentials)):
         neuron.start = torch.tensor(steps, dtype=torch.float32) / POTENTIAL_STEPS

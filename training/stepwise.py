@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.fused import flatten, integrate_and_fire, memory_format_of, unflatten
+from training.fused import flatten, integrate_and_fire, unflatten
 from training.integer import has_integer_product, spike_current
 from training.networks import BasicBlock, ConvUnit, ResNet18
 from training.quantisers import SpikeCount
@@ -35,17 +35,12 @@ def fire(currents: torch.Tensor, neuron: SpikeCount) -> torch.Tensor:
         0 or 1.
     """
     threshold = neuron.positive_threshold.detach()
-    shape = currents.shape
-    order = memory_format_of(currents[0])
-    start = neuron.start.to(currents.device).expand(shape[2])
-    places = flatten(currents.flatten(0, 1), order).reshape(len(currents), -1)
-    if order == torch.channels_last:
-        spikes = integrate_and_fire(places.unflatten(1, (-1, shape[2])), start * threshold, threshold)
-    else:
-        starts = (start * threshold)[:, None, None].expand(shape[2:]).reshape(-1)
-        spikes = integrate_and_fire(places.unflatten(1, (shape[1], -1)), starts, threshold)
-    flat = torch.stack(spikes).reshape(-1)
-    return unflatten(flat, currents.flatten(0, 1).shape, order).unflatten(0, shape[:2])
+    timesteps, count, channels = currents.shape[:3]
+    start = neuron.start.to(currents.device).expand(channels) * threshold
+    maps = currents.flatten(0, 1)
+    places = flatten(maps, torch.channels_last).reshape(timesteps, -1, channels)
+    spikes = torch.stack(integrate_and_fire(places, start, threshold)).reshape(-1)
+    return unflatten(spikes, maps.shape, torch.channels_last).unflatten(0, (timesteps, count))
 
 
 def pool_running_counts(spikes: torch.Tensor) -> torch.Tensor:
