@@ -400,11 +400,11 @@ def test_another_networks_model_is_refused(tmp_path: Any) -> None:
 def test_the_mean_of_two_models_lies_between_them(tmp_path: Any) -> None:
     paths = [tmp_path / "one.pt", tmp_path / "other.pt"]
     states = []
-    for seed, path in enumerate(paths):
+    for shift, path in zip((0, 0.01), paths, strict=True):
         network = quantised("vgg11")
         with torch.no_grad():
             for parameter in network.parameters():
-                parameter += seed
+                parameter += shift
         quantise_weights(network)
         torch.save({"network": network.state_dict()}, path)
         states.append(network.units[3].conv.parametrizations.weight.original)
@@ -414,6 +414,12 @@ def test_the_mean_of_two_models_lies_between_them(tmp_path: Any) -> None:
     torch.save({"network": NETWORKS["vgg11"]().state_dict()}, twin)
     with pytest.raises(SystemExit, match=r"float.pt: activations.0.threshold is missing"):
         average("vgg11", [paths[0], twin], 10, 8)
+    reordered = tmp_path / "reordered.pt"
+    state = torch.load(paths[0], weights_only=True)["network"]
+    turned = {key: value.flip(0) if value.ndim == 4 else value for key, value in state.items()}
+    torch.save({"network": turned}, reordered)
+    with pytest.raises(SystemExit, match=r"reordered.pt: units.0.conv.weight is unlike .* `pynq-snn reorder`"):
+        average("vgg11", [paths[0], reordered], 10, 8)
 
 
 @pytest.mark.parametrize(("flags", "expected"), [("fpu avx512f avx512_bf16 amx_int8", True), ("fpu avx512f", False)])

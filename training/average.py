@@ -5,7 +5,8 @@
 
 Fine-tuning for stepwise firing costs accuracy under deferred firing. Half of the way back serves both orders: networks
 that were fine-tuned from the same parameters lie in one basin, and their mean is often better than either ("model
-soups", Wortsman et al., ICML 2022, arXiv 2203.05482).
+soups", Wortsman et al., ICML 2022, arXiv 2203.05482). Take the mean before ``pynq-snn reorder``: weights are added
+channel by channel.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from training.networks import NETWORKS
 from training.quantisers import SpikeCount
 from training.resume import load_parameters, plain_names
 
+LEAST_SIMILARITY = 0.5  # cosine, of the weights of one layer; unrelated channels have about 0, fine-tuned ones over 0.9
+
 
 def average(name: str, files: list[Path], classes: int, timesteps: int) -> nn.Module:
     """Return the quantised network whose parameters are the mean of those in checkpoints or exported models.
@@ -30,7 +33,8 @@ def average(name: str, files: list[Path], classes: int, timesteps: int) -> nn.Mo
     Raises
     ------
     SystemExit
-        A file belongs to another network, or lacks parameters (a full-precision twin has no thresholds).
+        A file belongs to another network, lacks parameters (a full-precision twin has no thresholds), or has its
+        channels in another order.
     """
     network = NETWORKS[name](functools.partial(SpikeCount, timesteps), classes=classes)
     own = {key: value for key, value in network.state_dict().items() if value.is_floating_point()}
@@ -39,9 +43,25 @@ def average(name: str, files: list[Path], classes: int, timesteps: int) -> nn.Mo
         wrong = [key for key, value in own.items() if key not in parameters or parameters[key].shape != value.shape]
         if wrong:
             raise SystemExit(f"{file}: {wrong[0]} is missing or of another shape; give quantised models of a {name}")
+    for file, parameters in zip(files[1:], found[1:], strict=True):
+        _check_related(file, parameters, files[0], found[0])
     mean = {key: torch.stack([parameters[key] for parameters in found]).mean(0) for key in own}
     network.load_state_dict(mean, strict=False)  # all but the counters of batches, which nothing reads
     return network.eval()
+
+
+def _check_related(
+    file: Path, parameters: dict[str, torch.Tensor], first: Path, expected: dict[str, torch.Tensor]
+) -> None:
+    """Refuse weights that are strangers to those of the first file: their mean would be a network that guesses."""
+    for key in [key for key, value in expected.items() if value.ndim > 1]:
+        similarity = float(nn.functional.cosine_similarity(parameters[key].flatten(), expected[key].flatten(), dim=0))
+        if similarity < LEAST_SIMILARITY:
+            raise SystemExit(
+                f"{file}: {key} is unlike that of {first} (cosine similarity {similarity:.2f}, at least "
+                f"{LEAST_SIMILARITY:g} is needed); give networks that were trained from the same parameters, with "
+                "their channels in one order (take the mean before `pynq-snn reorder`)"
+            )
 
 
 def main() -> None:
