@@ -24,6 +24,7 @@ from pynq_snn.network import (
     INPUT,
     NO_POOLING,
     POTENTIAL_STEPS,
+    POTENTIALS,
     Branch,
     FloatArray,
     MaxPooling,
@@ -907,28 +908,29 @@ class _Metadata:
             raise self._error("std", f"{min(self.std):g} is not positive")
 
     def with_potentials(self, layers: Sequence[TrainedLayer]) -> tuple[TrainedLayer, ...]:
-        """Return the layers with the initial potentials of `initial_potentials`, where the file gives them."""
-        key = "initial_potentials"
-        if key not in self.values:
+        """Return the layers with the initial potentials that the file gives, if it does."""
+        if POTENTIALS not in self.values:
             return tuple(layers)
         firing = [index for index, layer in enumerate(layers) if layer.has_neurons]
         if len(firing) != len(self.potentials):
-            raise self._error(key, f"{len(self.potentials)} lists for {len(firing)} layers that fire")
+            raise self._error(POTENTIALS, f"{len(self.potentials)} lists for {len(firing)} layers that fire")
         result = list(layers)
         for index, values in zip(firing, self.potentials, strict=True):
             layer = layers[index]
             if len(values) != layer.output_shape[0]:
-                raise self._error(key, f"{len(values)} values for {layer.output_shape[0]} channels of {layer.name}")
+                raise self._error(
+                    POTENTIALS, f"{len(values)} values for {layer.output_shape[0]} channels of {layer.name}"
+                )
             result[index] = replace(layer, start=np.array(values, np.float64) / POTENTIAL_STEPS)
         return tuple(result)
 
     def _potentials(self) -> list[list[int]]:
-        lists = self._json("initial_potentials")
+        lists = self._json(POTENTIALS)
         for values in lists:
             good = isinstance(values, list) and all(type(v) is int and 0 <= v <= POTENTIAL_STEPS for v in values)
             if not good:
                 raise self._error(
-                    "initial_potentials", f"{str(values)[:40]} is not a list of whole numbers, 0 to {POTENTIAL_STEPS}"
+                    POTENTIALS, f"{str(values)[:40]} is not a list of whole numbers, 0 to {POTENTIAL_STEPS}"
                 )
         return lists
 

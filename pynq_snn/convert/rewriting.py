@@ -11,12 +11,11 @@ import numpy.typing as npt
 
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.errors import ModelError
-from pynq_snn.network import Network, TrainedNetwork
+from pynq_snn.network import POTENTIALS, Network, TrainedNetwork
 
 if TYPE_CHECKING:
     import onnx
 
-POTENTIALS = "initial_potentials"  # key of the metadata
 Report = TypeVar("Report", covariant=True)
 
 
