@@ -701,7 +701,7 @@ def _potentials(arguments: argparse.Namespace) -> int:
     report = _rewrite(arguments, calibrate_file)
     if arguments.json:
         return _print_json({**report.to_dict(), "output": arguments.output})
-    rows: list[tuple[str, ...]] = [("layer", "error of mean counts", "calibrated")]
+    rows: list[tuple[str, ...]] = [("layer", "error of spike counts", "calibrated")]
     rows += [(name, *(f"{error:.4f}" for error in errors)) for name, errors in report.count_errors.items()]
     _print_table(rows, right_from=1)
     print(f"\n{report.summary()}\nwrote {arguments.output}")

@@ -1,15 +1,15 @@
 """Calibrates the membrane potentials that neurons start from, so that stepwise firing comes close to deferred firing.
 
 A network that was trained on spike counts, or calibrated for them, fires exactly those under deferred firing. Under
-stepwise firing a neuron cannot take a spike back, so its count also depends on when its inputs arrive: in the mean over
-places it fires too often in some channels, too seldom in others, and each layer hands its error on to the next. The
-potential before the first timestep moves a channel's mean count and costs nothing at run time. So layer by layer, with
-the spikes that the layers before really send, each channel gets the start at which it fires as often as it should.
+stepwise firing a neuron cannot take a spike back, so its count also depends on when its inputs arrive, and each layer
+hands its error on to the next. The potential before the first timestep moves a channel's counts and costs nothing at
+run time. So layer by layer, with the spikes that the layers before really send, each channel gets the start whose
+spike counts have the smallest squared error. (The start with the right mean count came out worse: docs/design.md.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,10 @@ DEFAULT_PICTURES = 100
 DOES = "initial potentials are calibrated"  # in messages
 MOST_VALUES = 1 << 26  # of a layer's currents over all pictures and timesteps; more pictures are left out
 
-Counts = npt.NDArray[np.float64]  # mean spikes of each channel over pictures and places
+COARSE_STEP, FINE_STEPS = 16, (8, 4)  # of the search for a start: over all of a threshold, then beside the best
+Scores = npt.NDArray[np.float64]  # [pictures, classes]
+Counts = npt.NDArray[np.uint8]  # spikes of each neuron in a run, [pictures, channels, height, width]
+Errors = npt.NDArray[np.float64]  # mean squared error of each channel's counts over pictures and places
 Potentials = npt.NDArray[np.int64]  # [channels], in parts of a threshold of which POTENTIAL_STEPS make one
 
 
@@ -45,8 +48,8 @@ class PotentialReport:
     timesteps : int
         T of the calibration: that of training.
     count_errors : dict of str to (float, float)
-        By layer, how far a channel's mean spike count is from the one under deferred firing, before and after; mean
-        over channels, in spikes.
+        By layer, how far a neuron's spike count is from the one under deferred firing, before and after; root mean
+        square, in spikes.
     agreement : (float, float)
         Share of pictures whose class under stepwise firing is that under deferred firing, before and after.
     score_error : (float, float)
@@ -196,22 +199,23 @@ def _most_pictures(network: Network) -> int:
 
 def _deferred(
     trained: TrainedNetwork, pixels: npt.NDArray[Any], accelerator: Accelerator
-) -> tuple[dict[int, Counts], Counts]:
-    """Return the mean spike counts of each layer's channels, and the class scores, float64 [N, classes]."""
+) -> tuple[dict[int, Counts], Scores]:
+    """Return the spike counts of each layer that fires, and the class scores."""
     network = integrate(trained, firing="deferred")
-    sums = {i: np.zeros(layer.output_shape[0]) for i, layer in enumerate(trained.layers) if layer.has_neurons}
+    counts: dict[int, list[Counts]] = {i: [] for i, layer in enumerate(trained.layers) if layer.has_neurons}
 
     def add() -> None:
-        for index, total in sums.items():
-            planes = accelerator.spike_map(network.layers[index].name)
-            total += spike_counts(planes, network.coding(index))[: len(total)].mean(axis=(1, 2))
+        for index, maps in counts.items():
+            layer = network.layers[index]
+            planes = accelerator.spike_map(layer.name)
+            maps.append(spike_counts(planes, network.coding(index))[: layer.output_shape[0]].astype(np.uint8))
 
     accelerator.load(network, keep_maps=True)
     scores = _scores(accelerator, pixels, add)
-    return {index: total / len(pixels) for index, total in sums.items()}, scores
+    return {index: np.stack(maps) for index, maps in counts.items()}, scores
 
 
-def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Maps], Counts]:
+def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Maps], Scores]:
     """Return the spikes of the layers that read pixels, float32 [N, T, channels, height, width], and the class scores.
 
     Under direct coding these layers fire as often as under deferred firing whatever they start from; they keep it.
@@ -235,7 +239,7 @@ def _reads_pixels(layer: Layer) -> bool:
 
 def _scores(
     accelerator: Accelerator, pixels: npt.NDArray[Any], after_each: Callable[[], None] = lambda: None
-) -> Counts:
+) -> Scores:
     """Return the class scores of pictures that run one at a time."""
     scores = []
     for picture in pixels:
@@ -244,7 +248,7 @@ def _scores(
     return np.stack(scores)
 
 
-def _agreement(wanted: Counts, found: Counts) -> float:
+def _agreement(wanted: Scores, found: Scores) -> float:
     return float(np.mean(wanted.argmax(axis=1) == found.argmax(axis=1)))
 
 
@@ -254,7 +258,7 @@ def _agreement(wanted: Counts, found: Counts) -> float:
 def _calibrate(
     network: Network, first: Mapping[int, Maps], targets: Mapping[int, Counts]
 ) -> tuple[list[list[int]], dict[str, tuple[float, float]]]:
-    """Return the potentials of each layer that fires, and the errors of their channels' mean counts."""
+    """Return the potentials of each layer that fires, and the errors of their neurons' counts."""
     spikes = dict(first)
     potentials, errors = [], {}
     for index, layer in enumerate(network.layers[:-1]):
@@ -298,41 +302,53 @@ def _by_channel(values: npt.NDArray[Any]) -> Maps:
     return result
 
 
-def _fire(currents: Maps, start: Potentials) -> Maps:
-    """Return the spikes of soft-reset neurons that start from `start`, in the shape of `currents`."""
+def _firing(currents: Maps, start: Potentials) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield which soft-reset neurons fire at each timestep when they start from `start`."""
     potential = np.empty_like(currents[:, 0])
     potential[:] = _by_channel(start / POTENTIAL_STEPS)
-    spikes = np.empty_like(currents)
     for timestep in range(currents.shape[1]):
         potential += currents[:, timestep]
         fired = potential >= 1
-        spikes[:, timestep] = fired
+        yield fired
         potential -= fired
-    return spikes
 
 
-def _mean_counts(currents: Maps, start: Potentials) -> Counts:
-    counts: Counts = _fire(currents, start).sum(axis=1).mean(axis=(0, 2, 3), dtype=np.float64)
-    return counts
+def _fire(currents: Maps, start: Potentials) -> Maps:
+    """Return their spikes, in the shape of `currents`."""
+    return np.stack([fired.astype(np.float32) for fired in _firing(currents, start)], axis=1)
+
+
+def _errors(currents: Maps, start: Potentials, target: Counts) -> Errors:
+    difference = -target.astype(np.float32)
+    for fired in _firing(currents, start):
+        difference += fired
+    errors: Errors = np.square(difference).mean(axis=(0, 2, 3), dtype=np.float64)
+    return errors
 
 
 def _find_start(currents: Maps, given: Potentials, target: Counts) -> tuple[Potentials, tuple[float, float]]:
-    """Return the starts whose mean counts come closest to the target, and the mean error of those given and of these.
+    """Return the starts whose counts come closest to the target, and the error of those given and of these.
 
     Where no other start comes closer, the one given stays.
-
-    A higher start never means fewer spikes, so bisection finds where the count passes the target.
     """
-    low, high = np.zeros_like(given), np.full_like(given, POTENTIAL_STEPS)
-    before = np.abs(_mean_counts(currents, given) - target)
-    best, error = given, before
-    while (low < high).any():
-        middle = (low + high) // 2
-        difference = _mean_counts(currents, middle) - target
-        better = np.abs(difference) < error
-        best, error = np.where(better, middle, best), np.where(better, np.abs(difference), error)
-        low, high = np.where(difference < 0, np.minimum(middle + 1, high), low), np.where(difference < 0, high, middle)
-    return best, (float(before.mean()), float(error.mean()))
+    best, error = given, _errors(currents, given, target)
+    before = error
+
+    def consider(start: Potentials) -> None:
+        nonlocal best, error
+        found = _errors(currents, start, target)
+        best, error = np.where(found < error, start, best), np.minimum(found, error)
+
+    for level in range(0, POTENTIAL_STEPS + 1, COARSE_STEP):
+        consider(np.full_like(given, level))
+    for step in FINE_STEPS:
+        for start in (best - step, best + step):
+            consider(start.clip(0, POTENTIAL_STEPS))
+    return best, (_root(before), _root(error))
+
+
+def _root(errors: Errors) -> float:
+    return float(np.sqrt(errors.mean()))
 
 
 def _pool(spikes: Maps, layer: Layer) -> Maps:
