@@ -26,7 +26,7 @@ from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
 from pynq_snn.pictures import fit_picture  # noqa: E402
 from training import fused, memory  # noqa: E402
 from training.augment import augment, cut_mix, normalise  # noqa: E402
-from training.average import average  # noqa: E402
+from training.average import RunningMean, average  # noqa: E402
 from training.convolution import Convolution, windows_of  # noqa: E402
 from training.export import Exporter, export_run, metadata_of  # noqa: E402
 from training.integer import has_integer_product, spike_current  # noqa: E402
@@ -35,7 +35,16 @@ from training.networks import NETWORKS, ConvUnit  # noqa: E402
 from training.quantisers import SpikeCount, original_weight, quantise_weights, set_fan_outs, set_timesteps  # noqa: E402
 from training.resume import load_parameters, set_starts, warm_start  # noqa: E402
 from training.stepwise import Simulation, fire, replayed  # noqa: E402
-from training.train import BitCounter, Recipe, classification_loss, computes_in_bfloat16, load_teacher, sized  # noqa: E402
+from training.train import (  # noqa: E402
+    BitCounter,
+    Recipe,
+    classification_loss,
+    computes_in_bfloat16,
+    load_teacher,
+    main,
+    schedule_of,
+    sized,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -441,6 +450,42 @@ def test_small_pictures_are_scaled_as_in_evaluation_or_refused() -> None:
     images = sized(dataset, Recipe("vgg11", "float", 1, 0.1, size=32)).images
     assert isinstance(images, np.ndarray)
     assert np.array_equal(images, expected)
+
+
+def test_the_mean_of_a_training_is_that_of_its_parameters() -> None:
+    layer = torch.nn.Linear(2, 1)
+    mean = RunningMean(layer)
+    mean.install()  # nothing was added: nothing changes
+    values = [layer.weight.detach().clone()]
+    mean.add()
+    for value in (1.0, 4.0):
+        with torch.no_grad():
+            layer.weight.fill_(value)
+        values.append(layer.weight.detach().clone())
+        mean.add()
+    mean.install()
+    torch.testing.assert_close(layer.weight.detach(), sum(values) / 3)
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_a_mean_is_taken_at_the_peak_learning_rate(mean: bool) -> None:
+    recipe = Recipe("vgg11", "stepwise", epochs=2, peak_learning_rate=0.1, warm_up=0.2, mean=mean)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], recipe.peak_learning_rate)
+    schedule = schedule_of(optimiser, recipe, steps=10)
+    rates = []
+    for _ in range(20):
+        rates.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+    assert rates[0] < 0.03 and max(rates) == pytest.approx(0.1)
+    assert rates[-1] == pytest.approx(0.1 if mean else 0, abs=1e-3)
+
+
+def test_a_mean_is_refused_where_batch_norm_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["train", "vgg11", "--data", str(tmp_path), "--out", str(tmp_path), "--stage", "quantised", "--mean"]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit):
+        main()
 
 
 def test_freed_memory_is_kept_where_the_library_can(monkeypatch: pytest.MonkeyPatch) -> None:

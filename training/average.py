@@ -27,6 +27,33 @@ from training.resume import load_parameters, plain_names
 LEAST_SIMILARITY = 0.5  # cosine, of the weights of one layer; unrelated channels have about 0, fine-tuned ones over 0.9
 
 
+class RunningMean:
+    """Mean of a network's parameters over the steps of a training (Izmailov et al., UAI 2018, arXiv 1803.05407).
+
+    At a constant learning rate, parameters wander around a place that generalises better than any that they visit.
+    Statistics of batch norm are not averaged: they have to stay as they are meanwhile.
+    """
+
+    def __init__(self, network: nn.Module):
+        self._network = network
+        self._count = 0
+        self._mean = {name: torch.zeros_like(value) for name, value in network.named_parameters()}
+
+    @torch.no_grad()
+    def add(self) -> None:
+        """Take the present parameters into the mean."""
+        self._count += 1
+        for name, value in self._network.named_parameters():
+            self._mean[name].lerp_(value, 1 / self._count)
+
+    @torch.no_grad()
+    def install(self) -> None:
+        """Give the network the mean, if anything was added."""
+        if self._count:
+            for name, value in self._network.named_parameters():
+                value.copy_(self._mean[name])
+
+
 def average(name: str, files: list[Path], classes: int, timesteps: int) -> nn.Module:
     """Return the quantised network whose parameters are the mean of those in checkpoints or exported models.
 

@@ -27,6 +27,7 @@ from tqdm import tqdm
 from pynq_snn.datasets import Dataset, load_dataset
 from pynq_snn.pictures import crop
 from training.augment import augment, cut_mix, normalise
+from training.average import RunningMean
 from training.memory import keep_freed_memory
 from training.networks import NETWORKS
 from training.quantisers import SpikeCount, quantise_weights, set_fan_outs, set_timesteps
@@ -52,6 +53,7 @@ class Recipe:
     cutmix: float = 0.0
     small_epochs: int = 0
     short_timesteps: int = 0
+    mean: bool = False
     distillation: float = 0.0
     teacher: str = ""
     pictures: int = 0
@@ -68,6 +70,7 @@ DEFAULTS = {
 SHORT_SHARE = 0.25  # of the batches see the short window, where there is one
 TEMPERATURE = 2.0  # of distillation: softens the classes' scores
 SHOW_LOSS = 20  # steps between losses in the progress bar: a GPU has to be waited for
+MEAN_EVERY = 5  # steps between parameters that go into the mean
 GLANCE = 1000  # test pictures that are looked at between epochs, and after a trial on some of the training pictures
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of processors that compute in it; others imitate it, slowly
 BEFORE = {"quantised": "float", "stepwise": "quantised"}  # the stage that a stage starts from
@@ -270,8 +273,9 @@ def train_epoch(
     labels: torch.Tensor,
     title: str,
     small: bool,
+    mean: RunningMean | None = None,
 ) -> float:
-    """One pass over the training pictures; returns the mean loss."""
+    """One pass over the training pictures, whose parameters go into `mean`; returns the mean loss."""
     set_training(network, recipe.stage)
     order = torch.randperm(len(images))
     total = torch.zeros((), device=images.device)  # read seldom: a GPU has to be waited for
@@ -293,10 +297,33 @@ def train_epoch(
         optimiser.step()
         schedule.step()
         total += loss.detach()
+        if mean and step % MEAN_EVERY == 0:
+            mean.add()
         if step % SHOW_LOSS == 0:
             bar.set_postfix_str(f"mean loss {float(total) / (step + 1):.3f}", refresh=False)
     set_timesteps(network, recipe.timesteps)
     return float(total) / steps
+
+
+def schedule_of(optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return the learning rates of a stage: one cycle, or for a mean of parameters a warm-up and then the peak.
+
+    Parameters
+    ----------
+    steps : int
+        In an epoch.
+    """
+    if recipe.mean:
+        rising = max(1, round(recipe.warm_up * recipe.epochs * steps))
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / rising))
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        recipe.peak_learning_rate,
+        epochs=recipe.epochs,
+        steps_per_epoch=steps,
+        pct_start=recipe.warm_up,
+        cycle_momentum=False,
+    )
 
 
 def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
@@ -322,14 +349,7 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
     optimiser = torch.optim.SGD(
         parameter_groups(network, recipe.weight_decay), recipe.peak_learning_rate, momentum=0.9, nesterov=True
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        recipe.peak_learning_rate,
-        epochs=recipe.epochs,
-        steps_per_epoch=len(images) // recipe.batch,
-        pct_start=recipe.warm_up,
-        cycle_momentum=False,
-    )
+    schedule = schedule_of(optimiser, recipe, len(images) // recipe.batch)
     log: dict[str, Any] = {
         "recipe": asdict(recipe),
         "data": data.name,
@@ -349,9 +369,13 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         start = time.perf_counter()
         title = f"{recipe.network} {recipe.stage} {epoch + 1}/{recipe.epochs}"
         small = epoch < recipe.small_epochs
-        loss = train_epoch(network, teacher, optimiser, schedule, recipe, images, labels, title, small)
+        is_last = epoch == recipe.epochs - 1
+        mean = RunningMean(network) if recipe.mean and is_last else None
+        loss = train_epoch(network, teacher, optimiser, schedule, recipe, images, labels, title, small, mean)
+        if mean:
+            mean.install()
         # A whole test set takes a tenth of an epoch on a CPU: between epochs, a sample says whether it goes well.
-        is_result = epoch == recipe.epochs - 1 and not recipe.pictures
+        is_result = is_last and not recipe.pictures
         count = len(test) if is_result else min(len(test), GLANCE)
         shown, shown_labels = test_images[:count], test_labels[:count]
         entry = {"loss": round(loss, 4), "pictures": count, **evaluate(network, shown, shown_labels)}
@@ -410,6 +434,12 @@ def main() -> None:
     )
     parser.add_argument("--pictures", type=int, default=0, help="first training pictures only, for a trial")
     parser.add_argument("--size", type=int, default=0, help="scale pictures to SIZE x SIZE pixels")
+    parser.add_argument("--warm-up", type=float, default=Recipe.warm_up, help="share of the steps to the peak")
+    parser.add_argument(
+        "--mean",
+        action="store_true",
+        help="stay at the peak learning rate and keep the mean of the last epoch's parameters (stepwise stage)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -418,6 +448,8 @@ def main() -> None:
 
         export_run(arguments.network, arguments.out)
         return
+    if arguments.mean and arguments.stage != "stepwise":
+        parser.error("--mean needs batch norm to stay as it is, which it does in the stepwise stage only")
     defaults = DEFAULTS[arguments.stage]
     before = BEFORE.get(arguments.stage)
     start = arguments.start or (str(arguments.out / f"{before}.pt") if before else "")
@@ -437,6 +469,8 @@ def main() -> None:
         teacher=arguments.teacher or str(arguments.out / "float.pt"),
         pictures=arguments.pictures,
         size=arguments.size,
+        warm_up=arguments.warm_up,
+        mean=arguments.mean,
         seed=arguments.seed,
         start=start,
     )
