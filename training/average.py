@@ -1,4 +1,4 @@
-"""The mean of two models of one network, for instance of what the quantised and the stepwise stage left.
+"""The mean of models of one network, for instance of what the quantised and the stepwise stage left.
 
     python -m training.average vgg11 runs/vgg11/quantised.pt runs/vgg11/stepwise.pt --log runs/vgg11/quantised.json \
         -o vgg11.onnx
