@@ -9,7 +9,7 @@ spike counts have the smallest squared error. (The start with the right mean cou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -202,17 +202,9 @@ def _deferred(
 ) -> tuple[dict[int, Counts], Scores]:
     """Return the spike counts of each layer that fires, and the class scores."""
     network = integrate(trained, firing="deferred")
-    counts: dict[int, list[Counts]] = {i: [] for i, layer in enumerate(trained.layers) if layer.has_neurons}
-
-    def add() -> None:
-        for index, maps in counts.items():
-            layer = network.layers[index]
-            planes = accelerator.spike_map(layer.name)
-            maps.append(spike_counts(planes, network.coding(index))[: layer.output_shape[0]].astype(np.uint8))
-
-    accelerator.load(network, keep_maps=True)
-    scores = _scores(accelerator, pixels, add)
-    return {index: np.stack(maps) for index, maps in counts.items()}, scores
+    coding = network.coding(0)  # of what any layer sends
+    firing = [index for index, layer in enumerate(trained.layers) if layer.has_neurons]
+    return _run(network, pixels, accelerator, firing, lambda planes: spike_counts(planes, coding).astype(np.uint8))
 
 
 def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Maps], Scores]:
@@ -220,17 +212,28 @@ def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerat
 
     Under direct coding these layers fire as often as under deferred firing whatever they start from; they keep it.
     """
-    spikes: dict[int, list[Maps]] = {i: [] for i, layer in enumerate(network.layers) if _reads_pixels(layer)}
+    first = [index for index, layer in enumerate(network.layers) if _reads_pixels(layer)]
+    return _run(network, pixels, accelerator, first, lambda planes: planes[: network.timesteps].astype(np.float32))
+
+
+def _run(
+    network: Network,
+    pixels: npt.NDArray[Any],
+    accelerator: Accelerator,
+    kept: Sequence[int],
+    read: Callable[[npt.NDArray[np.bool_]], npt.NDArray[Any]],
+) -> tuple[dict[int, npt.NDArray[Any]], Scores]:
+    """Return what `read` makes of the kept layers' spike maps, picture by picture, and the class scores."""
+    maps: dict[int, list[npt.NDArray[Any]]] = {index: [] for index in kept}
 
     def add() -> None:
-        for index, maps in spikes.items():
+        for index, found in maps.items():
             layer = network.layers[index]
-            planes = accelerator.spike_map(layer.name)[: network.timesteps, : layer.output_shape[0]]
-            maps.append(planes.astype(np.float32))
+            found.append(read(accelerator.spike_map(layer.name)[:, : layer.output_shape[0]]))
 
     accelerator.load(network, keep_maps=True)
     scores = _scores(accelerator, pixels, add)
-    return {index: np.stack(maps) for index, maps in spikes.items()}, scores
+    return {index: np.stack(found) for index, found in maps.items()}, scores
 
 
 def _reads_pixels(layer: Layer) -> bool:
