@@ -8,9 +8,8 @@ node, the operator, the attribute, and the remedy.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ import numpy.typing as npt
 
 from pynq_snn import layout
 from pynq_snn.errors import ModelError
+from pynq_snn.metadata import Metadata
 from pynq_snn.network import (
     INPUT,
     NO_POOLING,
-    POTENTIAL_STEPS,
-    POTENTIALS,
     Branch,
     FloatArray,
     MaxPooling,
@@ -119,7 +117,7 @@ class GraphWalk:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.metadata = _Metadata(graph)
+        self.metadata = Metadata(graph, lambda: _levels(graph))
         self.values: dict[str, Value] = dict(graph.initializers)
         self.layers: list[TrainedLayer] = []
         self.handlers: dict[str, Callable[[Node], Value]] = {
@@ -874,118 +872,3 @@ def _levels(graph: Graph) -> int | None:
             )
         first = first or (node, levels)
     return first[1] if first is not None else None
-
-
-class _Metadata:
-    """The model's metadata_props, checked."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.values = graph.metadata
-        self.name = self.values.get("name") or Path(graph.path).stem
-        self.timesteps = self._whole(
-            "timesteps", None if "timesteps" in self.values else _levels(graph), 1, layout.MAX_TIMESTEPS
-        )
-        self.leak_shift = self._whole("leak_shift", 0, 0, layout.MAX_LEAK_SHIFT)
-        self.firing = self._choice("firing", "deferred", ("deferred", "stepwise"))
-        self.hard_reset = self._choice("reset", "soft", ("soft", "hard")) == "hard"
-        self.initial_potential = self._choice("initial_potential", "half", ("half", "zero"))
-        self.potentials = self._potentials()
-        self.fires = self._choice("fires", "at", ("at", "above"))
-        self.input_kind = self._choice("input", "pixels", ("pixels", "events"))
-        self.mean = self._numbers("mean")
-        self.std = self._numbers("std")
-        self.labels = self._strings("labels")
-        self.input_size = self._size()
-
-    def check_input(self, channels: int) -> None:
-        """Refuse a normalisation that does not fit the input's channels; fill in the neutral one."""
-        if not self.mean and not self.std:
-            self.mean, self.std = (0.0,) * channels, (1.0,) * channels
-        if len(self.mean) != channels or len(self.std) != channels:
-            raise self._error("mean", f"{len(self.mean)} means and {len(self.std)} stds for {channels} input channels")
-        if min(self.std) <= 0:
-            raise self._error("std", f"{min(self.std):g} is not positive")
-
-    def with_potentials(self, layers: Sequence[TrainedLayer]) -> tuple[TrainedLayer, ...]:
-        """Return the layers with the initial potentials that the file gives, if it does."""
-        if POTENTIALS not in self.values:
-            return tuple(layers)
-        firing = [index for index, layer in enumerate(layers) if layer.has_neurons]
-        if len(firing) != len(self.potentials):
-            raise self._error(POTENTIALS, f"{len(self.potentials)} lists for {len(firing)} layers that fire")
-        result = list(layers)
-        for index, values in zip(firing, self.potentials, strict=True):
-            layer = layers[index]
-            if len(values) != layer.output_shape[0]:
-                raise self._error(
-                    POTENTIALS, f"{len(values)} values for {layer.output_shape[0]} channels of {layer.name}"
-                )
-            result[index] = replace(layer, start=np.array(values, np.float64) / POTENTIAL_STEPS)
-        return tuple(result)
-
-    def _potentials(self) -> list[list[int]]:
-        lists = self._json(POTENTIALS)
-        for values in lists:
-            good = isinstance(values, list) and all(type(v) is int and 0 <= v <= POTENTIAL_STEPS for v in values)
-            if not good:
-                raise self._error(
-                    POTENTIALS, f"{str(values)[:40]} is not a list of whole numbers, 0 to {POTENTIAL_STEPS}"
-                )
-        return lists
-
-    def _error(self, key: str, text: str) -> ModelError:
-        return ModelError(f"{self.graph.path}: metadata {key}: {text}; see docs/onnx.md for what a model carries")
-
-    def _whole(self, key: str, default: int | None, low: int, high: int) -> int:
-        text = self.values.get(key)
-        if text is None:
-            if default is None:
-                raise self._error(key, "is missing, so this is not a quantised spiking network")
-            return default
-        try:
-            value = int(text)
-        except ValueError as error:
-            raise self._error(key, f"{text!r} is not a whole number") from error
-        if not low <= value <= high:
-            raise self._error(key, f"{value} is out of range, {low} to {high}")
-        return value
-
-    def _choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
-        value = self.values.get(key, default)
-        if value not in choices:
-            raise self._error(key, f"{value!r} is not one of {', '.join(choices)}")
-        return value
-
-    def _json(self, key: str) -> list[Any]:
-        text = self.values.get(key)
-        if text is None:
-            return []
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise self._error(key, f"{text[:40]!r} is not JSON") from error
-        if not isinstance(value, list):
-            raise self._error(key, f"{text[:40]!r} is not a JSON list")
-        return value
-
-    def _numbers(self, key: str) -> tuple[float, ...]:
-        values = self._json(key)
-        good = all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values)
-        if not good:
-            raise self._error(key, f"{values} is not a list of numbers")
-        return tuple(float(value) for value in values)
-
-    def _strings(self, key: str) -> tuple[str, ...]:
-        values = self._json(key)
-        if not all(isinstance(value, str) for value in values):
-            raise self._error(key, f"{values} is not a list of strings")
-        return tuple(values)
-
-    def _size(self) -> tuple[int, int] | None:
-        values = self._json("input_size")
-        if not values:
-            return None
-        if len(values) != 2 or not all(isinstance(value, int) and value > 0 for value in values):
-            raise self._error("input_size", f"{values} is not [height, width]")
-        return values[0], values[1]

@@ -30,7 +30,6 @@ INPUT = -1  # source index of the network's input
 INT32_MAX = 2**31 - 1
 FIRING_ORDERS = {"stepwise": Firing.STEPWISE, "deferred": Firing.DEFERRED}
 POTENTIAL_STEPS = 256  # to a threshold, of the initial potentials that a file gives channel by channel
-POTENTIALS = "initial_potentials"  # the key under which it gives them, in its metadata
 UNIT_TOLERANCE = 1e-6  # relative: two branches whose units agree this closely share a grid as they are
 WEAKEST_CURRENT = 1e-7  # of the threshold: a channel whose weights cannot move it further has none
 

@@ -12,7 +12,6 @@ Examples
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from pynq_snn import __version__, layout
 from pynq_snn.errors import ModelError
+from pynq_snn.metadata import properties
 
 OPSET, IR_VERSION = 13, 8
 _ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int8": 3}
@@ -66,18 +66,18 @@ class QcdqWriter:
             raise ModelError(f"timesteps={timesteps} is out of range; use 1 to {layout.MAX_TIMESTEPS}")
         self.name, self.timesteps, self.labels = name, timesteps, tuple(labels)
         self.input_shape = input_shape
-        self._metadata = {
-            "name": name,
-            "timesteps": str(timesteps),
-            "firing": firing,
-            "leak_shift": str(leak_shift),
-            "labels": json.dumps(self.labels),
-            "input": input_kind,
-            "input_size": json.dumps(input_shape[1:]),
-        }
-        if input_kind == "pixels":
-            self._metadata["mean"] = json.dumps([mean] * input_shape[0])
-            self._metadata["std"] = json.dumps([std] * input_shape[0])
+        channels = input_shape[0] if input_kind == "pixels" else 0
+        self._metadata = properties(
+            name,
+            timesteps,
+            self.labels,
+            input_shape[1:],
+            input_kind=input_kind,
+            mean=[mean] * channels,
+            std=[std] * channels,
+            firing=firing,
+            leak_shift=leak_shift,
+        )
         self._nodes: list[bytes] = []
         self._constants: list[bytes] = []
         self._tensor = "input"

@@ -1,8 +1,9 @@
-"""Writes QCDQ models (docs/onnx.md) node by node; what all converters share."""
+"""Writes QCDQ models (docs/onnx.md) node by node; what training and all converters share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,21 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class QcdqGraph:
-    """Collects nodes and initializers of a model all of whose thresholds are 1.
+    """Collects nodes and initializers of a model.
 
     Parameters
     ----------
     timesteps : int
+    producer : str
+        What writes the model.
     """
 
-    def __init__(self, timesteps: int) -> None:
+    def __init__(self, timesteps: int, producer: str = "pynq-snn convert") -> None:
+        self.timesteps = timesteps
+        self.producer = producer
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.names = {"input"}
-        self.step = self.constant("step", np.array(1 / timesteps, np.float32))
-        self.zero = self.constant("zero", np.array(0, np.uint8))
-        self.limit = self.constant("timesteps", np.array(timesteps, np.uint8))
 
     def constant(self, name: str, value: npt.NDArray[Any]) -> str:
         """Add an initializer; return its name."""
@@ -54,11 +56,24 @@ class QcdqGraph:
         ]
         return self.node("DequantizeLinear", f"{name}.dequantized", *inputs, axis=0)
 
-    def fire(self, name: str, tensor: str) -> str:
-        """Return spike counts times 1 / T."""
-        counts = self.node("QuantizeLinear", f"{name}.rounded", tensor, self.step, self.zero)
-        clipped = self.node("Clip", f"{name}.count", counts, self.zero, self.limit)
-        return self.node("DequantizeLinear", name, clipped, self.step, self.zero)
+    @cached_property
+    def unit_step(self) -> str:
+        """What a spike of a neuron with threshold 1 is worth, 1 / T."""
+        return self.constant("step", np.array(1 / self.timesteps, np.float32))
+
+    @cached_property
+    def _count_limits(self) -> tuple[str, str]:
+        """The least and the largest spike count."""
+        zero, limit = np.array(0, np.uint8), np.array(self.timesteps, np.uint8)
+        return self.constant("zero", zero), self.constant("timesteps", limit)
+
+    def fire(self, name: str, tensor: str, step: str | None = None) -> str:
+        """Return spike counts times `step`, the name of a constant; without one, thresholds are 1."""
+        step = step or self.unit_step
+        zero, limit = self._count_limits
+        counts = self.node("QuantizeLinear", f"{name}.rounded", tensor, step, zero)
+        clipped = self.node("Clip", f"{name}.count", counts, zero, limit)
+        return self.node("DequantizeLinear", name, clipped, step, zero)
 
     def finished(
         self, output: str, input_shape: tuple[int, int, int], classes: int, metadata: Mapping[str, str]
@@ -75,7 +90,7 @@ class QcdqGraph:
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
-            producer_name="pynq-snn convert",
+            producer_name=self.producer,
             producer_version=__version__,
         )
         helper.set_model_props(model, dict(metadata))

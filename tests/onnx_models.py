@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from pynq_snn.metadata import properties
 from pynq_snn.network import INPUT, NO_POOLING, Branch, Pooling, TrainedLayer, TrainedNetwork
 
 
@@ -64,20 +64,20 @@ class ModelWriter:
 
 
 def metadata_of(trained: TrainedNetwork) -> dict[str, str]:
-    return {
-        "name": trained.name,
-        "timesteps": str(trained.timesteps),
-        "firing": trained.firing,
-        "labels": json.dumps(trained.labels),
-        "mean": json.dumps(trained.mean),
-        "std": json.dumps(trained.std),
-        "input_size": json.dumps(trained.input_shape[1:]),
-        "input": trained.input_kind,
-        "reset": "hard" if trained.hard_reset else "soft",
-        "leak_shift": str(trained.leak_shift),
-        "initial_potential": trained.initial_potential,
-        "fires": trained.fires,
-    }
+    return properties(
+        trained.name,
+        trained.timesteps,
+        trained.labels,
+        trained.input_shape[1:],
+        input_kind=trained.input_kind,
+        mean=trained.mean,
+        std=trained.std,
+        firing=trained.firing,
+        hard_reset=trained.hard_reset,
+        fires=trained.fires,
+        leak_shift=trained.leak_shift,
+        initial_potential=trained.initial_potential,
+    )
 
 
 def to_onnx(trained: TrainedNetwork) -> onnx.ModelProto:

@@ -11,34 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from pynq_snn.metadata import properties
+from pynq_snn.qcdq import QcdqGraph
 from training.augment import MEAN, STD
 from training.networks import NETWORKS, ConvUnit, ResNet18
 from training.quantisers import WEIGHT_LEVELS, SharedUnits, SpikeCount, own_scale
 from training.resume import plain_names
 
-OPSET = 13
-IR_VERSION = 8
+PRODUCER = "pynq-snn training"
 FloatArray = npt.NDArray[np.float64]
-
-
-class _Graph:
-    """Nodes and initializers of a model that is being written."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
-        if all(tensor.name != name for tensor in self.initializers):
-            self.initializers.append(numpy_helper.from_array(np.array(value, order="C"), name))
-        return name
-
-    def node(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
 
 
 def to_array(tensor: torch.Tensor) -> FloatArray:
@@ -50,9 +33,10 @@ class Exporter:
     """Writes one network; `quantised` chooses between QCDQ and float32."""
 
     def __init__(self, network: nn.Module, quantised: bool) -> None:
+        timesteps = next((m.timesteps for m in network.modules() if isinstance(m, SpikeCount)), 1)
         self.network = network
         self.quantised = quantised
-        self.graph = _Graph()
+        self.graph = QcdqGraph(timesteps, PRODUCER)
         self.shared = SharedUnits(network).scales if quantised else {}
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -63,12 +47,7 @@ class Exporter:
             return self.graph.constant(f"{name}.weight", weight.astype(np.float32))
         spread = scale.reshape(-1, *[1] * (weight.ndim - 1)) if scale.ndim else scale
         values = np.clip(np.rint(weight / spread), -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
-        inputs = [
-            self.graph.constant(f"{name}.weight", values),
-            self.graph.constant(f"{name}.scale", scale.astype(np.float32)),
-            self.graph.constant(f"{name}.zero", np.zeros(scale.shape, np.int8)),
-        ]
-        return self.graph.node("DequantizeLinear", f"{name}.dequantized", *inputs, axis=0)
+        return self.graph.weights(name, values, np.atleast_1d(scale))
 
     def unit(self, name: str, unit: ConvUnit, source: str) -> str:
         """Return what a convolution, its batch normalisation and its pooling compute."""
@@ -101,11 +80,7 @@ class Exporter:
         if not isinstance(activation, SpikeCount):
             return self.graph.node("Relu", name, current)
         step = self.graph.constant(f"{name}.step", to_array(activation.step).astype(np.float32))
-        zero = self.graph.constant("zero", np.array(0, np.uint8))
-        limit = self.graph.constant("timesteps", np.array(activation.timesteps, np.uint8))
-        counts = self.graph.node("QuantizeLinear", f"{name}.rounded", current, step, zero)
-        clipped = self.graph.node("Clip", f"{name}.count", counts, zero, limit)
-        return self.graph.node("DequantizeLinear", name, clipped, step, zero)
+        return self.graph.fire(name, current, step)
 
     def classifier(self, source: str) -> str:
         """Return the class scores; one scale for all classes makes integer scores comparable."""
@@ -124,23 +99,7 @@ class Exporter:
         output = self.classifier(source)
         classes = self.network.classifier.out_features  # type: ignore[union-attr]
         height, width = json.loads(metadata["input_size"])
-        channels = len(json.loads(metadata["mean"]))
-        graph = helper.make_graph(
-            self.graph.nodes,
-            metadata["name"],
-            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", channels, height, width])],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", classes])],
-            self.graph.initializers,
-        )
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="pynq-snn training",
-        )
-        helper.set_model_props(model, metadata)
-        onnx.checker.check_model(model, full_check=True)
-        return model
+        return self.graph.finished(output, (len(MEAN), height, width), classes, metadata)
 
     def _vgg11(self) -> str:
         network: Any = self.network
@@ -166,19 +125,8 @@ class Exporter:
 
 def metadata_of(name: str, labels: list[str], timesteps: int, size: tuple[int, int]) -> dict[str, str]:
     """Return the metadata_props of a model (docs/onnx.md)."""
-    return {
-        "name": name,
-        "timesteps": str(timesteps),
-        "firing": "deferred",
-        "labels": json.dumps(labels),
-        "mean": json.dumps([value / 255 for value in MEAN]),
-        "std": json.dumps([STD / 255] * len(MEAN)),
-        "input_size": json.dumps(size),
-        "input": "pixels",
-        "reset": "soft",
-        "leak_shift": "0",
-        "initial_potential": "half",
-    }
+    mean, std = [value / 255 for value in MEAN], [STD / 255] * len(MEAN)
+    return properties(name, timesteps, labels, size, mean=mean, std=std)
 
 
 def load_float(name: str, checkpoint: Path, classes: int) -> nn.Module:

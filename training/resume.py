@@ -16,7 +16,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from pynq_snn.network import POTENTIAL_STEPS, POTENTIALS
+from pynq_snn.metadata import POTENTIALS
+from pynq_snn.network import POTENTIAL_STEPS
 from training.quantisers import SpikeCount
 
 # Names in a model file (training.export), and those of the same parameters in a network (training.networks).

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.errors import ModelError
-from pynq_snn.network import POTENTIALS, Network, TrainedNetwork
+from pynq_snn.metadata import POTENTIALS
+from pynq_snn.network import Network, TrainedNetwork
 
 if TYPE_CHECKING:
     import onnx

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import onnx
 
 from pynq_snn.convert.float_graph import FloatBranch, FloatNetwork
 from pynq_snn.convert.quantisation import Conversion, SpikingLayer
+from pynq_snn.metadata import properties
 from pynq_snn.network import INPUT, NO_POOLING, Pooling
 from pynq_snn.qcdq import QcdqGraph
 
 
 def write_model(network: FloatNetwork, conversion: Conversion, labels: tuple[str, ...]) -> onnx.ModelProto:
     """Return the checked model of a converted network; its thresholds are all 1."""
-    metadata = {
-        "name": network.name,
-        "timesteps": str(conversion.timesteps),
-        "firing": "deferred",
-        "labels": json.dumps(labels),
-        "mean": json.dumps(network.mean),
-        "std": json.dumps(network.std),
-        "input_size": json.dumps(network.input_shape[1:]),
-        "input": "pixels",
-        "reset": "soft",
-        "leak_shift": "0",
-        "initial_potential": "half",
-    }
+    metadata = properties(
+        network.name, conversion.timesteps, labels, network.input_shape[1:], mean=network.mean, std=network.std
+    )
     return _NetworkWriter(conversion.timesteps).model(network, conversion, metadata)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
+from pynq_snn.metadata import properties
 from pynq_snn.nir_import.layers import NirLayer, Window
 from pynq_snn.nir_import.quantise import quantise, relative_error
 from pynq_snn.qcdq import QcdqGraph
@@ -28,18 +28,18 @@ class Settings:
 
     def metadata(self) -> dict[str, str]:
         """Return the model's metadata_props."""
-        return {
-            "name": self.name,
-            "timesteps": str(self.timesteps),
-            "firing": "stepwise",
-            "labels": json.dumps(self.labels),
-            "input_size": json.dumps(self.input_shape[1:]),
-            "input": "events",
-            "reset": "hard" if self.hard_reset else "soft",
-            "fires": self.fires,
-            "leak_shift": str(self.leak_shift),
-            "initial_potential": "zero",
-        }
+        return properties(
+            self.name,
+            self.timesteps,
+            self.labels,
+            self.input_shape[1:],
+            input_kind="events",
+            firing="stepwise",
+            hard_reset=self.hard_reset,
+            fires=self.fires,
+            leak_shift=self.leak_shift,
+            initial_potential="zero",
+        )
 
 
 class ModelWriter(QcdqGraph):
