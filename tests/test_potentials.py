@@ -180,6 +180,30 @@ def test_spike_counts_come_closer_to_those_of_deferred_firing(name: str) -> None
         assert np.sqrt(np.square(found[index] - wanted[index]).mean()) == pytest.approx(error, abs=0.02)
 
 
+def test_more_pictures_than_memory_holds_make_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = EXAMPLES["strided_and_pooled"]()
+    data = to_onnx(trained).SerializeToString()
+    inputs = random_input(trained, 0, 12)
+    parts = np.array_split(inputs, 3)
+
+    def starts(changed: bytes) -> list[list[int]]:
+        return read_potentials(onnx.load_model_from_string(changed))
+
+    with Accelerator(DEVICE) as accelerator:
+        monkeypatch.setattr("pynq_snn.convert.potentials._most_pictures", lambda network: 5)
+        changed, report = calibrate_model(data, inputs, accelerator)
+        alone = [calibrate_model(data, part, accelerator) for part in parts]
+    assert report.pictures == 12 and not report.kept and not any(part.kept for _, part in alone)
+    for mean, *single in zip(starts(changed), *[starts(part) for part, _ in alone], strict=True):
+        assert np.abs(np.array(mean) - np.mean(single, axis=0)).max() <= 0.5
+    network = Network.from_onnx(parse_onnx(changed), firing="stepwise")
+    found, wanted = run(network, inputs)[1], run(plain_network(trained, "deferred"), inputs)[1]
+    names = [layer.name for layer in network.layers]
+    for layer_name, (_, error) in report.count_errors.items():
+        index = names.index(layer_name)
+        assert np.sqrt(np.square(found[index] - wanted[index]).mean()) == pytest.approx(error, abs=0.02)
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), start=st.integers(0, POTENTIAL_STEPS))
 def test_the_search_finds_the_start_that_counts_came_from(seed: int, start: int) -> None:

@@ -5,6 +5,8 @@ stepwise firing a neuron cannot take a spike back, so its count also depends on 
 hands its error on to the next. The potential before the first timestep moves a channel's counts and costs nothing at
 run time. So layer by layer, with the spikes that the layers before really send, each channel gets the start whose
 spike counts have the smallest squared error. (The start with the right mean count came out worse: docs/design.md.)
+
+As many pictures as memory holds make a group; of more, each group gets starts of its own, and their mean is taken.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from pynq_snn.onnx_reader import parse_onnx
 
 DEFAULT_PICTURES = 100
 DOES = "initial potentials are calibrated"  # in messages
-MOST_VALUES = 1 << 26  # of a layer's currents over all pictures and timesteps; more pictures are left out
+MOST_VALUES = 1 << 26  # of a layer's currents over all pictures and timesteps of a group
 
 COARSE_STEP, FINE_STEPS = 16, (8, 4)  # of the search for a start: over all of a threshold, then beside the best
 Scores = npt.NDArray[np.float64]  # [pictures, classes]
@@ -153,11 +155,13 @@ def calibrate_model(
     _check(trained, path)
     if not len(pixels):
         raise DatasetError("there are no pictures to calibrate with; give some with --calibrate")
-    stepwise = integrate(trained, firing="stepwise")
-    pixels = pixels[: _most_pictures(stepwise)]
-    targets, wanted = _deferred(trained, pixels, accelerator)
-    first, before = _stepwise(stepwise, pixels, accelerator)
-    potentials, errors = _calibrate(stepwise, first, targets)
+    deferred, stepwise = (integrate(trained, firing=firing) for firing in ("deferred", "stepwise"))
+    groups = np.array_split(pixels, -(-len(pixels) // _most_pictures(stepwise)))
+    found = [_calibrate_group(deferred, stepwise, group, accelerator) for group in groups]
+    potentials = _mean_potentials([group.potentials for group in found])
+    if len(groups) > 1:  # the errors of each group's own starts are not those of the mean
+        found = [_calibrate_group(deferred, stepwise, group, accelerator, potentials) for group in groups]
+    wanted, before = (np.concatenate(scores) for scores in zip(*[(g.wanted, g.before) for g in found], strict=True))
     model = onnx.load_model_from_string(data)
     write_potentials(model, potentials)
     result: bytes = model.SerializeToString()
@@ -172,7 +176,7 @@ def calibrate_model(
         timesteps=trained.timesteps,
         pictures=len(pixels),
         device=accelerator.device.name,
-        count_errors=errors,
+        count_errors=_total_errors(found),
         agreement=(_agreement(wanted, before), _agreement(wanted, after)),
         score_error=error,
         kept=kept,
@@ -194,16 +198,62 @@ def _most_pictures(network: Network) -> int:
     return max(1, MOST_VALUES // (largest * network.timesteps))
 
 
+@dataclass(frozen=True)
+class _Group:
+    """What came out for some of the pictures.
+
+    Attributes
+    ----------
+    potentials : list of list of int
+        Of each layer that fires.
+    errors : dict of str to (float, float)
+        By layer, root mean square errors of spike counts before and after.
+    wanted, before : float64 [pictures, classes]
+        Class scores under deferred firing, and under stepwise firing with the potentials of the file.
+    """
+
+    potentials: list[list[int]]
+    errors: dict[str, tuple[float, float]]
+    wanted: Scores
+    before: Scores
+
+
+def _calibrate_group(
+    deferred: Network,
+    stepwise: Network,
+    pixels: npt.NDArray[Any],
+    accelerator: Accelerator,
+    starts: list[list[int]] | None = None,
+) -> _Group:
+    """Return the potentials that suit a group of pictures; or with `starts`, how well those suit it."""
+    targets, wanted = _deferred(deferred, pixels, accelerator)
+    first, before = _stepwise(stepwise, pixels, accelerator)
+    potentials, errors = _calibrate(stepwise, first, targets, starts)
+    return _Group(potentials, errors, wanted, before)
+
+
+def _mean_potentials(groups: list[list[list[int]]]) -> list[list[int]]:
+    return [np.rint(np.mean(layers, axis=0)).astype(int).tolist() for layers in zip(*groups, strict=True)]
+
+
+def _total_errors(groups: list[_Group]) -> dict[str, tuple[float, float]]:
+    """Return the groups' root mean square errors as one, by layer."""
+    sizes = [len(group.wanted) for group in groups]
+    totals = {}
+    for name in groups[0].errors:
+        squares = np.average(np.square([group.errors[name] for group in groups]), axis=0, weights=sizes)
+        before, after = np.sqrt(squares)
+        totals[name] = (float(before), float(after))
+    return totals
+
+
 # --- runs on the accelerator ------------------------------------------------------------------------------------------
 
 
-def _deferred(
-    trained: TrainedNetwork, pixels: npt.NDArray[Any], accelerator: Accelerator
-) -> tuple[dict[int, Counts], Scores]:
+def _deferred(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Counts], Scores]:
     """Return the spike counts of each layer that fires, and the class scores."""
-    network = integrate(trained, firing="deferred")
     coding = network.coding(0)  # of what any layer sends
-    firing = [index for index, layer in enumerate(trained.layers) if layer.has_neurons]
+    firing = [index for index, layer in enumerate(network.layers[:-1]) if layer.max_pooling is None]
     return _run(network, pixels, accelerator, firing, lambda planes: spike_counts(planes, coding).astype(np.uint8))
 
 
@@ -259,11 +309,15 @@ def _agreement(wanted: Scores, found: Scores) -> float:
 
 
 def _calibrate(
-    network: Network, first: Mapping[int, Maps], targets: Mapping[int, Counts]
+    network: Network, first: Mapping[int, Maps], targets: Mapping[int, Counts], starts: list[list[int]] | None
 ) -> tuple[list[list[int]], dict[str, tuple[float, float]]]:
-    """Return the potentials of each layer that fires, and the errors of their neurons' counts."""
+    """Return the potentials of each layer that fires, and the errors of their neurons' counts.
+
+    With `starts`, these are the potentials, and nothing is searched.
+    """
     spikes = dict(first)
-    potentials, errors = [], {}
+    potentials: list[list[int]] = []
+    errors: dict[str, tuple[float, float]] = {}
     for index, layer in enumerate(network.layers[:-1]):
         if layer.max_pooling is not None:
             spikes[index] = _pool(spikes[layer.max_pooling_source], layer)
@@ -271,7 +325,12 @@ def _calibrate(
         start = np.round(layer.initial * (POTENTIAL_STEPS / layer.threshold)).astype(np.int64)
         if index not in spikes:
             currents = _currents(layer, spikes)
-            start, errors[layer.name] = _find_start(currents, start, targets[index])
+            if starts is None:
+                start, errors[layer.name] = _find_start(currents, start, targets[index])
+            else:
+                given, start = start, np.array(starts[len(potentials)], np.int64)
+                before, after = (_errors(currents, each, targets[index]) for each in (given, start))
+                errors[layer.name] = _root(before), _root(after)
             spikes[index] = _fire(currents, start)
         potentials.append(start.tolist())
         _forget(network, index, spikes)
