@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.cli import main
 from pynq_snn.convert.channel_ties import ChannelTies
-from pynq_snn.convert.potentials import FINE_STEPS, _find_start, _fire, calibrate_model
+from pynq_snn.convert.potentials import FINE_STEPS, PotentialReport, _find_start, _fire, calibrate_model
 from pynq_snn.convert.rewriting import read_potentials, write_potentials
 from pynq_snn.devices import available
 from pynq_snn.encode import spike_counts
@@ -157,6 +157,17 @@ def test_they_move_with_their_channels(name: str) -> None:
 # --- calibration ------------------------------------------------------------------------------------------------------
 
 
+def check_errors(report: PotentialReport, trained: TrainedNetwork, changed: bytes, inputs: Any) -> None:
+    """Compare the errors that a report gives with those of the file that was written."""
+    network = Network.from_onnx(parse_onnx(changed), firing="stepwise")
+    found, wanted = run(network, inputs)[1], run(plain_network(trained, "deferred"), inputs)[1]
+    names = [layer.name for layer in network.layers]
+    for layer_name, (_, error) in report.count_errors.items():
+        index = names.index(layer_name)
+        # The calibration adds float32 where the core adds integers: a spike in a thousand may differ
+        assert np.sqrt(np.square(found[index] - wanted[index]).mean()) == pytest.approx(error, abs=0.02)
+
+
 @pytest.mark.parametrize("name", [name for name, build in EXAMPLES.items() if build().input_kind == "pixels"])
 def test_spike_counts_come_closer_to_those_of_deferred_firing(name: str) -> None:
     trained = EXAMPLES[name]()
@@ -171,13 +182,7 @@ def test_spike_counts_come_closer_to_those_of_deferred_firing(name: str) -> None
         assert changed == data and report.score_error[1] >= report.score_error[0]
         return
     assert report.score_error[1] < report.score_error[0]
-    network = Network.from_onnx(parse_onnx(changed), firing="stepwise")
-    found, wanted = run(network, inputs)[1], run(plain_network(trained, "deferred"), inputs)[1]
-    names = [layer.name for layer in network.layers]
-    for layer_name, (_, error) in report.count_errors.items():
-        index = names.index(layer_name)
-        # The calibration adds float32 where the core adds integers: a spike in a thousand may differ
-        assert np.sqrt(np.square(found[index] - wanted[index]).mean()) == pytest.approx(error, abs=0.02)
+    check_errors(report, trained, changed, inputs)
 
 
 def test_more_pictures_than_memory_holds_make_groups(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,12 +201,7 @@ def test_more_pictures_than_memory_holds_make_groups(monkeypatch: pytest.MonkeyP
     assert report.pictures == 12 and not report.kept and not any(part.kept for _, part in alone)
     for mean, *single in zip(starts(changed), *[starts(part) for part, _ in alone], strict=True):
         assert np.abs(np.array(mean) - np.mean(single, axis=0)).max() <= 0.5
-    network = Network.from_onnx(parse_onnx(changed), firing="stepwise")
-    found, wanted = run(network, inputs)[1], run(plain_network(trained, "deferred"), inputs)[1]
-    names = [layer.name for layer in network.layers]
-    for layer_name, (_, error) in report.count_errors.items():
-        index = names.index(layer_name)
-        assert np.sqrt(np.square(found[index] - wanted[index]).mean()) == pytest.approx(error, abs=0.02)
+    check_errors(report, trained, changed, inputs)
 
 
 @settings(max_examples=25, deadline=None)

@@ -38,6 +38,7 @@ COARSE_STEP, FINE_STEPS = 16, (8, 4)  # of the search for a start: over all of a
 Scores = npt.NDArray[np.float64]  # [pictures, classes]
 Counts = npt.NDArray[np.uint8]  # spikes of each neuron in a run, [pictures, channels, height, width]
 Errors = npt.NDArray[np.float64]  # mean squared error of each channel's counts over pictures and places
+CountErrors = dict[str, tuple[float, float]]  # by layer, root mean square before and after, in spikes
 Potentials = npt.NDArray[np.int64]  # [channels], in parts of a threshold of which POTENTIAL_STEPS make one
 
 
@@ -64,7 +65,7 @@ class PotentialReport:
     timesteps: int
     pictures: int
     device: str
-    count_errors: dict[str, tuple[float, float]]
+    count_errors: CountErrors
     agreement: tuple[float, float]
     score_error: tuple[float, float]
     kept: bool
@@ -156,12 +157,13 @@ def calibrate_model(
     if not len(pixels):
         raise DatasetError("there are no pictures to calibrate with; give some with --calibrate")
     deferred, stepwise = (integrate(trained, firing=firing) for firing in ("deferred", "stepwise"))
-    groups = np.array_split(pixels, -(-len(pixels) // _most_pictures(stepwise)))
-    found = [_calibrate_group(deferred, stepwise, group, accelerator) for group in groups]
-    potentials = _mean_potentials([group.potentials for group in found])
+    parts = np.array_split(pixels, -(-len(pixels) // _most_pictures(stepwise)))
+    groups = [_observe(deferred, stepwise, part, accelerator) for part in parts]
+    found = [_calibrate(stepwise, group) for group in groups]
+    potentials = _mean_potentials([starts for starts, _ in found])
     if len(groups) > 1:  # the errors of each group's own starts are not those of the mean
-        found = [_calibrate_group(deferred, stepwise, group, accelerator, potentials) for group in groups]
-    wanted, before = (np.concatenate(scores) for scores in zip(*[(g.wanted, g.before) for g in found], strict=True))
+        found = [_calibrate(stepwise, group, potentials) for group in groups]
+    wanted, before = (np.concatenate(scores) for scores in zip(*[(g.wanted, g.before) for g in groups], strict=True))
     model = onnx.load_model_from_string(data)
     write_potentials(model, potentials)
     result: bytes = model.SerializeToString()
@@ -176,7 +178,7 @@ def calibrate_model(
         timesteps=trained.timesteps,
         pictures=len(pixels),
         device=accelerator.device.name,
-        count_errors=_total_errors(found),
+        count_errors=_total_errors([errors for _, errors in found], [len(part) for part in parts]),
         agreement=(_agreement(wanted, before), _agreement(wanted, after)),
         score_error=error,
         kept=kept,
@@ -198,56 +200,47 @@ def _most_pictures(network: Network) -> int:
     return max(1, MOST_VALUES // (largest * network.timesteps))
 
 
-@dataclass(frozen=True)
-class _Group:
-    """What came out for some of the pictures.
-
-    Attributes
-    ----------
-    potentials : list of list of int
-        Of each layer that fires.
-    errors : dict of str to (float, float)
-        By layer, root mean square errors of spike counts before and after.
-    wanted, before : float64 [pictures, classes]
-        Class scores under deferred firing, and under stepwise firing with the potentials of the file.
-    """
-
-    potentials: list[list[int]]
-    errors: dict[str, tuple[float, float]]
-    wanted: Scores
-    before: Scores
-
-
-def _calibrate_group(
-    deferred: Network,
-    stepwise: Network,
-    pixels: npt.NDArray[Any],
-    accelerator: Accelerator,
-    starts: list[list[int]] | None = None,
-) -> _Group:
-    """Return the potentials that suit a group of pictures; or with `starts`, how well those suit it."""
-    targets, wanted = _deferred(deferred, pixels, accelerator)
-    first, before = _stepwise(stepwise, pixels, accelerator)
-    potentials, errors = _calibrate(stepwise, first, targets, starts)
-    return _Group(potentials, errors, wanted, before)
-
-
 def _mean_potentials(groups: list[list[list[int]]]) -> list[list[int]]:
     return [np.rint(np.mean(layers, axis=0)).astype(int).tolist() for layers in zip(*groups, strict=True)]
 
 
-def _total_errors(groups: list[_Group]) -> dict[str, tuple[float, float]]:
-    """Return the groups' root mean square errors as one, by layer."""
-    sizes = [len(group.wanted) for group in groups]
+def _total_errors(groups: list[CountErrors], sizes: list[int]) -> CountErrors:
+    """Return the root mean square errors of groups of these sizes as one, by layer."""
     totals = {}
-    for name in groups[0].errors:
-        squares = np.average(np.square([group.errors[name] for group in groups]), axis=0, weights=sizes)
+    for name in groups[0]:
+        squares = np.average(np.square([errors[name] for errors in groups]), axis=0, weights=sizes)
         before, after = np.sqrt(squares)
         totals[name] = (float(before), float(after))
     return totals
 
 
 # --- runs on the accelerator ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What a group of pictures made the accelerator do, with the potentials of the file.
+
+    Attributes
+    ----------
+    targets : dict of int to uint8 [pictures, channels, height, width]
+        Spike counts under deferred firing, of each layer that fires.
+    first : dict of int to bool [pictures, T, channels, height, width]
+        Spikes under stepwise firing, of the layers that read pixels.
+    wanted, before : float64 [pictures, classes]
+        Class scores under deferred and under stepwise firing.
+    """
+
+    targets: dict[int, Counts]
+    first: dict[int, npt.NDArray[np.bool_]]
+    wanted: Scores
+    before: Scores
+
+
+def _observe(deferred: Network, stepwise: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> _Group:
+    targets, wanted = _deferred(deferred, pixels, accelerator)
+    first, before = _stepwise(stepwise, pixels, accelerator)
+    return _Group(targets, first, wanted, before)
 
 
 def _deferred(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Counts], Scores]:
@@ -257,13 +250,15 @@ def _deferred(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerat
     return _run(network, pixels, accelerator, firing, lambda planes: spike_counts(planes, coding).astype(np.uint8))
 
 
-def _stepwise(network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator) -> tuple[dict[int, Maps], Scores]:
-    """Return the spikes of the layers that read pixels, float32 [N, T, channels, height, width], and the class scores.
+def _stepwise(
+    network: Network, pixels: npt.NDArray[Any], accelerator: Accelerator
+) -> tuple[dict[int, npt.NDArray[np.bool_]], Scores]:
+    """Return the spikes of the layers that read pixels, bool [N, T, channels, height, width], and the class scores.
 
     Under direct coding these layers fire as often as under deferred firing whatever they start from; they keep it.
     """
     first = [index for index, layer in enumerate(network.layers) if _reads_pixels(layer)]
-    return _run(network, pixels, accelerator, first, lambda planes: planes[: network.timesteps].astype(np.float32))
+    return _run(network, pixels, accelerator, first, lambda planes: planes[: network.timesteps].astype(np.bool_))
 
 
 def _run(
@@ -309,15 +304,15 @@ def _agreement(wanted: Scores, found: Scores) -> float:
 
 
 def _calibrate(
-    network: Network, first: Mapping[int, Maps], targets: Mapping[int, Counts], starts: list[list[int]] | None
-) -> tuple[list[list[int]], dict[str, tuple[float, float]]]:
+    network: Network, group: _Group, starts: list[list[int]] | None = None
+) -> tuple[list[list[int]], CountErrors]:
     """Return the potentials of each layer that fires, and the errors of their neurons' counts.
 
     With `starts`, these are the potentials, and nothing is searched.
     """
-    spikes = dict(first)
+    spikes: dict[int, Maps] = {index: maps.astype(np.float32) for index, maps in group.first.items()}
     potentials: list[list[int]] = []
-    errors: dict[str, tuple[float, float]] = {}
+    errors: CountErrors = {}
     for index, layer in enumerate(network.layers[:-1]):
         if layer.max_pooling is not None:
             spikes[index] = _pool(spikes[layer.max_pooling_source], layer)
@@ -326,10 +321,10 @@ def _calibrate(
         if index not in spikes:
             currents = _currents(layer, spikes)
             if starts is None:
-                start, errors[layer.name] = _find_start(currents, start, targets[index])
+                start, errors[layer.name] = _find_start(currents, start, group.targets[index])
             else:
                 given, start = start, np.array(starts[len(potentials)], np.int64)
-                before, after = (_errors(currents, each, targets[index]) for each in (given, start))
+                before, after = (_errors(currents, each, group.targets[index]) for each in (given, start))
                 errors[layer.name] = _root(before), _root(after)
             spikes[index] = _fire(currents, start)
         potentials.append(start.tolist())
