@@ -199,10 +199,22 @@ def from_events(**options: Any) -> TrainedNetwork:
     return builder.readout(11)
 
 
+def single_places(**options: Any) -> TrainedNetwork:
+    """Return a network with 3x3 kernels on maps of one place, where eight taps of nine meet padding only."""
+    builder = NetworkBuilder(8, (3, 4, 4), **options)
+    builder.conv(64, stride=2)
+    builder.max_pool(2, 2)
+    builder.conv(320)
+    builder.conv(96)
+    return builder.readout(6)
+
+
 EXAMPLES = {
     function.__name__: function
-    for function in (plain, strided_and_pooled, pooled_spikes, residual, max_pooled, wide_kernel, from_events)
-}
+    for function in (
+        plain, strided_and_pooled, pooled_spikes, residual, max_pooled, wide_kernel, from_events, single_places
+    )
+}  # fmt: skip
 
 
 def random_input(network: Any, seed: int, count: int) -> np.ndarray:

@@ -120,6 +120,7 @@ module snn_parameters (
       end
       sums_behind <= sums_behind + 2'(sums_done) - 2'(sums_copied && sums_behind != 0);
       assert (!(neurons_done && !neurons_copied));  // otherwise: neurons without parameters
+      assert (!(sums_done && !sums_copied && sums_behind == 2'd3));  // otherwise: the groups behind go around
     end
   end
 

@@ -1,7 +1,8 @@
 // Reads the words of each place from the line buffer, two channel blocks in a cycle, and keeps those with spikes.
 //
 // A gather place is scanned block by block, once its weights are there; a max pooling place pair of planes by pair of
-// planes. `words` is valid for one cycle with `words_valid`, six cycles after the scan; there is no back-pressure, but
+// planes. A group ends when all its weights are there, also those that only meet padding: the next one's come after
+// them. `words` is valid for one cycle with `words_valid`, six cycles after the scan; there is no back-pressure, but
 // nothing is begun while `hold`.
 module snn_scanner (
     input  logic                         clk,
@@ -41,10 +42,13 @@ module snn_scanner (
   logic [13:0] row_words;
   logic [9:0] group_start;  // position of the group's first weight block
   logic [9:0] ready;        // weight blocks of this group that are there
+  logic all_ready;          // that is all of them
 
   wire two = !max_pool && left > 7'd1;
   wire ends = !now.present || left == 7'd1 || (two && left == 7'd2);
-  wire waits = now.present && !now.shortcut && !max_pool && {1'b0, now.weight_block} + 10'(two) >= ready;
+  wire lacks_weights = now.present && !now.shortcut && !max_pool && {1'b0, now.weight_block} + 10'(two) >= ready;
+  wire group_ends = ends && now.last && now.group_end && !max_pool;
+  wire waits = lacks_weights || (group_ends && !all_ready);
   wire scans = valid && !hold && !waits && !(now.present && conflict);
   wire [13:0] new_row_words = 14'(place.source ? held1.row_words : held0.row_words);
 
@@ -77,11 +81,14 @@ module snn_scanner (
     if (reset) begin
       group_start <= '0;
       ready <= '0;
+      all_ready <= 1'b0;
+    end else if (scans && group_ends) begin
+      group_start <= group_start + 10'(weight_blocks);
+      ready <= '0;
+      all_ready <= 1'b0;
     end else begin
-      if (scans && ends && now.last && now.group_end && !max_pool) begin
-        group_start <= group_start + 10'(weight_blocks);
-        ready <= '0;
-      end else ready <= complete - group_start;
+      ready <= complete - group_start;
+      all_ready <= ready >= 10'(weight_blocks);
     end
   end
 
