@@ -66,7 +66,7 @@ def trained_networks(draw: Any) -> TrainedNetwork:
         options["initial_potential"] = draw(st.sampled_from(["half", "zero"]))
         options["fires"] = draw(st.sampled_from(["at", "above"]))
     kind = draw(st.sampled_from(["pixels", "events"]))
-    shape = (draw(st.integers(1, 4)), draw(st.integers(3, 9)), draw(st.integers(3, 9)))
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
     builder = NetworkBuilder(draw(st.integers(0, 2**32 - 1)), shape, input_kind=kind, **options)
     for index in range(draw(st.integers(1, 4))):
         _draw_layer(draw, builder, index)
@@ -79,13 +79,15 @@ def _draw_layer(draw: Any, builder: NetworkBuilder, index: int) -> None:
     if index and smallest >= 2 and draw(st.integers(0, 4)) == 0:
         builder.max_pool(2, draw(st.integers(1, 2)), draw(st.integers(0, 1)))
         return
-    kernel = draw(st.integers(1, min(5, smallest)))
-    geometry = {"kernel": kernel, "stride": draw(st.integers(1, 2)), "padding": draw(st.integers(0, kernel // 2))}
+    kernel = draw(st.integers(1, 5))
+    least_padding = max(0, kernel - smallest + 1) // 2  # for the kernel to fit
+    padding = draw(st.integers(least_padding, kernel // 2))
+    geometry = {"kernel": kernel, "stride": draw(st.integers(1, 2)), "padding": padding}
     after_conv = [(side + 2 * geometry["padding"] - kernel) // geometry["stride"] + 1 for side in (height, width)]
     pooling = draw(st.sampled_from(["none", "before", "after"]))
     if pooling == "after" and min(after_conv) >= 2:
         geometry["after"] = 2
-    if pooling == "before" and index and (smallest // 2) + 2 * geometry["padding"] >= kernel:
+    if pooling == "before" and index and smallest >= 2 and (smallest // 2) + 2 * geometry["padding"] >= kernel:
         geometry["before"] = 2
     same = kernel % 2 == 1 and geometry["padding"] == kernel // 2 and geometry["stride"] == 1 and len(geometry) == 3
     if index and same and draw(st.booleans()):

@@ -1,5 +1,6 @@
-// snn_scanner: every word of a place is read once, at its address, in order and not before its weights are there; what
-// memory answers comes out in that order with its place's label, all of it that has spikes or ends a pass.
+// snn_scanner: every word of a place is read once, at its address, in order and not before its weights are there; no group
+// ends before all its weights are there; what memory answers comes out in that order with its place's label, all of it
+// that has spikes or ends a pass.
 module scanner_proof (
     input logic clk,
     input logic any_max_pool,
@@ -53,6 +54,8 @@ module scanner_proof (
   wire scans = have && (now.present ? read[0] && !conflict : place_ready);
   wire needs_weights = now.present && !now.shortcut && !max_pool;
   wire [9:0] arrived = complete - group_start;
+  wire [9:0] arrived_before = complete_before - group_start;
+  wire group_ends = scans && ends && now.last && now.group_end && !max_pool;
 
   // What comes out six cycles after a scan.
   snn_compute_pkg::words_t expected[1:6];
@@ -83,12 +86,13 @@ module scanner_proof (
       weight_blocks <= any_weight_blocks;
     end
     assume (any_place_words inside {[5'd1 : 5'd16]} && any_blocks[0] inside {[7'd1 : 7'd64]});
-    assume (any_blocks[1] inside {[7'd1 : 7'd64]});
+    assume (any_blocks[1] inside {[7'd1 : 7'd64]} && any_weight_blocks inside {[9'd1 : 9'd256]});
     if (!reset) begin
       assume (place_words inside {[5'd1 : 5'd16]} && blocks[0] inside {[7'd1 : 7'd64]});
       assume (blocks[1] inside {[7'd1 : 7'd64]});
-      // Weight blocks only arrive, and never so many that the counter of ten bits goes around within a group.
-      assume (arrived >= 10'(complete_before - group_start));
+      // One weight block arrives in a cycle at most, and not more than the ring of 256 holds.
+      assume (10'(complete - complete_before) <= 10'd1 && arrived_before <= 10'd256 && arrived <= 10'd256);
+      assume (weight_blocks inside {[9'd1 : 9'd256]});
       if (place_valid) assume (place.weight_block <= 9'd256);
     end
     complete_before <= complete;
@@ -109,7 +113,7 @@ module scanner_proof (
       pair <= pair + 4'd1;
     end
     if (reset) group_start <= '0;
-    else if (scans && ends && now.last && now.group_end && !max_pool) group_start <= group_start + 10'(weight_blocks);
+    else if (group_ends) group_start <= group_start + 10'(weight_blocks);
 
     coming <= reset ? '0 : {coming[5:1], scans};
     has_word <= {has_word[3:1], {two, now.present}};
@@ -131,6 +135,7 @@ module scanner_proof (
         if (now.present) assert (read_address[0] == address);
         if (two) assert (read[1] && read_address[1] == 14'(address + row));
         if (needs_weights) assert (arrived > 10'(block) + 10'(two));
+        if (group_ends) assert (arrived >= 10'(weight_blocks));
       end
       if (have) begin
         assert (dut.now.present == now.present && dut.now.shortcut == now.shortcut && dut.now.last == now.last);
@@ -142,7 +147,8 @@ module scanner_proof (
         if (now.present) assert (dut.left == left);
         if (!now.present) assert (left == 7'd1);
       end
-      assert (dut.ready <= 10'(complete_before - group_start));
+      assert (dut.ready <= arrived_before);
+      if (dut.all_ready) assert (arrived_before >= 10'(weight_blocks));
       assert (dut.coming == coming[4:1] && dut.valid5 == coming[5]);
       if (coming[1]) assert (dut.label1 == expected[1] && dut.has_word[0] == has_word[1]);
       if (coming[2]) assert (dut.label2 == expected[2] && dut.has_word[1] == has_word[2]);
@@ -155,6 +161,7 @@ module scanner_proof (
     end
     cover (words_valid && words.word[1] != '0 && words.last);
     cover (scans && needs_weights && group_start != '0);
+    cover (group_ends && !now.present);
     cover (have && read[0] && conflict && max_pool);
   end
 endmodule
