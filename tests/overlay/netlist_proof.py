@@ -27,7 +27,16 @@ from pynq_snn import layout
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.devices.simulated import SimulatedDevice
 from pynq_snn.network import Network, TrainedNetwork, integrate
-from tests.networks import from_events, max_pooled, plain, pooled_spikes, random_input, residual, to_events
+from tests.networks import (
+    from_events,
+    max_pooled,
+    plain,
+    pooled_spikes,
+    random_input,
+    residual,
+    single_places,
+    to_events,
+)
 from tests.overlay.verilated import build_library, missing_tools
 
 HERE = Path(__file__).resolve().parent
@@ -40,7 +49,7 @@ CYCLE_LIMIT = 5_000_000
 PROBLEMS = {1: "no end within the cycle limit", 2: "a broken rule of AXI3, named above", 3: "a failed register access"}
 NETWORKS: dict[str, Callable[..., TrainedNetwork]] = {
     "plain": plain, "residual": residual, "pooled spikes": pooled_spikes, "max pooled": max_pooled,
-    "from events": from_events,
+    "from events": from_events, "single places": single_places,
 }  # fmt: skip
 
 
