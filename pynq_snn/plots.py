@@ -534,9 +534,12 @@ def svg(figure: Figure, *, description: str) -> str:
     """
     import html
 
+    import matplotlib
+
     figure.patch.set_alpha(0)
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with matplotlib.rc_context({"svg.hashsalt": "pynq-snn"}):  # otherwise names are random, and no file stays as it was
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r'<svg [^>]*viewBox="([^"]+)"[^>]*>',

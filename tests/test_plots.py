@@ -75,6 +75,11 @@ def test_a_figure_becomes_part_of_a_page(figure: Any) -> None:
     assert not [colour for colour in plots.COLOURS.values() if colour in text]
 
 
+def test_a_figure_that_is_drawn_again_gives_the_same_bytes() -> None:
+    one, other = (plots.svg(PLOTS["layer_rates"](), description="rates") for _ in range(2))
+    assert one == other
+
+
 def test_names_inside_two_figures_of_a_page_differ() -> None:
     one, other = (plots.svg(PLOTS[name](), description=name) for name in ("layer_rates", "layer_operations"))
     names = [{node.get("id") for node in ElementTree.fromstring(text.replace("xlink:", "")).iter()} - {None}
