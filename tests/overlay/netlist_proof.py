@@ -13,7 +13,6 @@ import ctypes
 import json
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,8 @@ from overlays.flow.sources import RTL, build_hash, rtl_files, rtl_hashes
 from pynq_snn import layout
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.devices.simulated import SimulatedDevice
-from pynq_snn.network import Network, TrainedNetwork, integrate
-from tests.networks import (
-    from_events,
-    max_pooled,
-    plain,
-    pooled_spikes,
-    random_input,
-    residual,
-    single_places,
-    to_events,
-)
+from pynq_snn.network import Network, integrate
+from tests.networks import EXAMPLES, random_input, to_events
 from tests.overlay.verilated import build_library, missing_tools
 
 HERE = Path(__file__).resolve().parent
@@ -47,10 +37,7 @@ END = layout.REGISTER_OFFSETS["cycles_high"] + 4
 MEMORY_BYTES = 16 << 20
 CYCLE_LIMIT = 5_000_000
 PROBLEMS = {1: "no end within the cycle limit", 2: "a broken rule of AXI3, named above", 3: "a failed register access"}
-NETWORKS: dict[str, Callable[..., TrainedNetwork]] = {
-    "plain": plain, "residual": residual, "pooled spikes": pooled_spikes, "max pooled": max_pooled,
-    "from events": from_events, "single places": single_places,
-}  # fmt: skip
+NETWORKS = ("plain", "residual", "pooled_spikes", "max_pooled", "from_events", "single_places")  # of EXAMPLES
 
 
 class OverlayDevice(SimulatedDevice):
@@ -108,14 +95,19 @@ def prove(of_rtl: Path, of_netlist: Path, name: str, **options: Any) -> dict[str
     """Compare one network; raises AssertionError at a difference."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # small random networks are rounded anew
-        network = integrate(NETWORKS[name](**options))
+        network = integrate(EXAMPLES[name](**options))
     logits, registers, memory = run(network, OverlayDevice(of_rtl))
     other_logits, other_registers, other_memory = run(network, OverlayDevice(of_netlist))
     kernel_logits, _, _ = run(network, "kernel")
     assert np.array_equal(memory, other_memory), f"{name}: the memories differ"
     assert registers == other_registers, f"{name}: the registers differ: {registers} {other_registers}"
     assert np.array_equal(logits, other_logits) and np.array_equal(logits, kernel_logits), f"{name}: the logits differ"
-    return {"network": name, **options, "cycles": registers["cycles_low"], "memory_bytes_compared": len(memory)}
+    return {
+        "network": name.replace("_", " "),
+        **options,
+        "cycles": registers["cycles_low"],
+        "memory_bytes_compared": len(memory),
+    }
 
 
 def main() -> int:
