@@ -308,7 +308,7 @@ def draw_curves(figures: Figures) -> None:
         series = {order: curve[order]["accuracy"] for order in ORDERS}
         figure = plots.accuracy_by_timesteps(curve["timesteps"], series, baselines=baselines)
         path = ROOT / "docs" / "images" / f"accuracy-{name}.svg"
-        path.write_text(plots.svg(figure, description=f"{TITLES[name]}: accuracy by timesteps"), "utf-8")
+        plots.write_svg(figure, path)
         print(f"wrote {path.relative_to(ROOT)}")
 
 
@@ -344,8 +344,7 @@ def draw_sparsity(sparsity: Figures) -> None:
     names = [f"{entry['recipe']['synops_weight']:g}" for entry in sparsity["points"]]
     figure = plots.accuracy_by_operations(series, names=names)
     path = ROOT / "docs" / "images" / f"sparsity-{sparsity['model']}.svg"
-    description = f"{TITLES[sparsity['model']]}: accuracy by synaptic operations"
-    path.write_text(plots.svg(figure, description=description), "utf-8")
+    plots.write_svg(figure, path)
     print(f"wrote {path.relative_to(ROOT)}")
 
 

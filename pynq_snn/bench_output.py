@@ -249,6 +249,8 @@ def write_files(bench: Bench, folder: str | Path) -> list[Path]:
     PlotError
         matplotlib is missing.
     """
+    from pynq_snn import plots
+
     folder = Path(folder)
     figures = bench_plots(bench)
     try:
@@ -256,7 +258,7 @@ def write_files(bench: Bench, folder: str | Path) -> list[Path]:
         (folder / "bench.json").write_text(json.dumps(bench.as_json(), indent=1, allow_nan=False) + "\n", "utf-8")
         (folder / "bench.txt").write_text(as_text(bench), "utf-8")
         for name, (figure, _) in figures.items():
-            figure.savefig(folder / f"{name}.svg")
+            plots.write_svg(figure, folder / f"{name}.svg")
     except OSError as error:
         raise PynqSnnError(f"{folder} cannot be written to ({error.strerror}); give another --report folder") from error
     return sorted(folder / name for name in ("bench.json", "bench.txt", *(f"{name}.svg" for name in figures)))

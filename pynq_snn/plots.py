@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -370,7 +371,7 @@ def accuracy_by_operations(
         for name, x, y in zip(names if len(millions) > 1 else (), millions, accuracies, strict=False):
             panel.annotate(name, (x, y), xytext=(4, -10), textcoords="offset points", fontsize=8)
     panel.set(xlabel="additions per picture (millions)", ylabel="accuracy (% of test pictures)")
-    panel.legend(loc="lower right", fontsize=8)
+    panel.legend(loc="best", fontsize=8)
     return figure
 
 
@@ -517,7 +518,19 @@ def power(times_s: npt.NDArray[Any], watts: npt.NDArray[Any], *, run: tuple[floa
     return figure
 
 
-# --- for pages --------------------------------------------------------------------------------------------------------
+# --- for pages and files ----------------------------------------------------------------------------------------------
+
+
+@_styled
+def write_svg(figure: Figure, path: str | Path) -> None:
+    """Write a figure as a picture that stands alone, on white; drawn again it is the same bytes.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    _save_svg(figure, path)
 
 
 @_styled
@@ -534,12 +547,9 @@ def svg(figure: Figure, *, description: str) -> str:
     """
     import html
 
-    import matplotlib
-
     figure.patch.set_alpha(0)
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "pynq-snn"}):  # otherwise names are random, and no file stays as it was
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    _save_svg(figure, buffer, transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r'<svg [^>]*viewBox="([^"]+)"[^>]*>',
@@ -549,6 +559,13 @@ def svg(figure: Figure, *, description: str) -> str:
     for name, colour in COLOURS.items():
         text = text.replace(colour, f"var(--plot-{name})")
     return text
+
+
+def _save_svg(figure: Figure, target: str | Path | io.StringIO, **options: Any) -> None:
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "pynq-snn"}):  # otherwise names are random, and no file stays as it was
+        figure.savefig(target, format="svg", metadata={"Date": None}, **options)
 
 
 def _unique_names(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,6 +19,7 @@ from matplotlib.colors import to_rgb
 
 from pynq_snn import plots
 
+ROOT = Path(__file__).resolve().parents[1]
 RANDOM = np.random.default_rng(2)
 NAMES = ["first", "second", "scores"]
 TIMES = [plots.LayerTime(name, 0.001, 0.002, 0.0005) for name in NAMES]
@@ -75,9 +77,32 @@ def test_a_figure_becomes_part_of_a_page(figure: Any) -> None:
     assert not [colour for colour in plots.COLOURS.values() if colour in text]
 
 
-def test_a_figure_that_is_drawn_again_gives_the_same_bytes() -> None:
-    one, other = (plots.svg(PLOTS["layer_rates"](), description="rates") for _ in range(2))
+@pytest.mark.parametrize("name", ["layer_rates", "comparison"])
+def test_a_figure_that_is_drawn_again_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    one, other = (plots.svg(PLOTS[name](), description="rates") for _ in range(2))
     assert one == other
+    for path in (tmp_path / "one.svg", tmp_path / "other.svg"):
+        plots.write_svg(PLOTS[name](), path)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "other.svg").read_bytes()
+
+
+def test_a_figure_becomes_a_picture_that_stands_alone(figure: Any, tmp_path: Path) -> None:
+    plots.write_svg(figure, tmp_path / "figure.svg")
+    assert_stands_alone(tmp_path / "figure.svg")
+
+
+def test_pictures_of_the_documentation_stand_alone() -> None:
+    pictures = sorted((ROOT / "docs" / "images").glob("*.svg"))
+    assert pictures
+    for picture in pictures:
+        assert_stands_alone(picture)
+
+
+def assert_stands_alone(picture: Path) -> None:
+    """A browser shows an SVG file by itself only if it names its namespace, and has no page to take colours from."""
+    text = picture.read_text("utf-8")
+    assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg", picture.name
+    assert "var(--" not in text, picture.name
 
 
 def test_names_inside_two_figures_of_a_page_differ() -> None:

@@ -213,7 +213,7 @@ def write_report(report: ConversionReport, folder: str | Path) -> list[Path]:
         (folder / "convert.json").write_text(json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n", "utf-8")
         (folder / "convert.txt").write_text(report.table(), "utf-8")
         for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.svg")
+            plots.write_svg(figure, folder / f"{name}.svg")
     except OSError as error:
         raise PynqSnnError(f"{folder} cannot be written to ({error.strerror}); give another --report folder") from error
     return sorted(folder / name for name in ("convert.json", "convert.txt", *(f"{name}.svg" for name in figures)))
