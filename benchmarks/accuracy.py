@@ -2,9 +2,12 @@
 
     python -m benchmarks.accuracy --data CIFAR10 [--float vgg11=runs/vgg11/vgg11-float.onnx] [--curve COUNT]
 
-Writes benchmarks/accuracy.json. Every picture whose class differs between the quantised network (onnxruntime) and the
-spiking one (deferred firing, kernel device) is followed to the first spike count that differs: there the quantised
-network's value before rounding has to sit on a rounding tie.
+Writes benchmarks/accuracy.json. A twin that is not named keeps the accuracy that an earlier run on as many pictures
+found for it: training a quantised network further does not change the network that it came from.
+
+Every picture whose class differs between the quantised network (onnxruntime) and the spiking one (deferred firing,
+kernel device) is followed to the first spike count that differs: there the quantised network's value before rounding
+has to sit on a rounding tie.
 """
 
 from __future__ import annotations
@@ -54,24 +57,30 @@ def main() -> None:
         "data": {"name": "CIFAR-10 test pictures, JPEG copies"},
         "models": kept_figures(arguments.out, arguments.models),
     }
+    earlier = earlier_figures(arguments.out)
     for name in arguments.models or shipped_models():
-        figures["models"][name] = measure(name, twins.get(name), dataset, arguments.curve)
+        figures["models"][name] = measure(name, twins.get(name), dataset, arguments.curve, earlier.get(name, {}))
         results.write(
             arguments.out, "python -m benchmarks.accuracy --data CIFAR10 --float MODEL=FILE --curve 1000", figures
         )
 
 
+def earlier_figures(path: Path) -> dict[str, Any]:
+    """Return what an earlier run found, by model."""
+    return dict(json.loads(path.read_text("utf-8"))["models"]) if path.exists() else {}
+
+
 def kept_figures(path: Path, measured: list[str]) -> dict[str, Any]:
     """Return what an earlier run found for shipped models that this run leaves out; their files must be the same."""
-    if not (measured and path.exists()):
-        return {}
-    models = json.loads(path.read_text("utf-8"))["models"]
+    models = earlier_figures(path) if measured else {}
     same = {name: figures for name, figures in models.items() if name in shipped_models() and name not in measured}
     return {name: figures for name, figures in same.items() if figures["sha256"] == results.sha256(find_model(name))}
 
 
-def measure(name: str, twin: Path | None, dataset: Dataset, curve: int | None) -> dict[str, Any]:
-    """Return all figures of one model."""
+def measure(
+    name: str, twin: Path | None, dataset: Dataset, curve: int | None, earlier: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all figures of one model; that of its twin stays as in `earlier` ones where no file is named."""
     path = find_model(name)
     network = Network.from_onnx(path)
     labels = match_labels(dataset, network)
@@ -81,6 +90,8 @@ def measure(name: str, twin: Path | None, dataset: Dataset, curve: int | None) -
     if twin is not None:
         full = onnx_classes(twin, network, dataset, "full precision")
         figures["full_precision"] = {"accuracy": accuracy(full, labels), "sha256": results.sha256(twin)}
+    elif "full_precision" in earlier and earlier["pictures"] == len(dataset):
+        figures["full_precision"] = earlier["full_precision"]
     figures["quantised"] = {"accuracy": accuracy(quantised, labels), "with": f"onnxruntime {onnxruntime.__version__}"}
     steps = network.timesteps
     figures["spiking"], found = {}, {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import accuracy_page, sparsity
+from benchmarks import accuracy, accuracy_page, sparsity
 from pynq_snn.datasets import CIFAR10_CLASSES
 from pynq_snn.models import find_model
 
@@ -28,6 +28,24 @@ def test_a_page_without_its_mark_is_refused(tmp_path: Path) -> None:
     assert accuracy_page.filled(page, rates="new")[1] == "<!-- rates: here -->\nnew\n<!-- end of rates -->\n"
     with pytest.raises(SystemExit, match="no part is marked curves"):
         accuracy_page.filled(page, curves="new")
+
+
+@pytest.mark.parametrize(("pictures", "kept"), [(2, {"accuracy": 90.0, "sha256": "of the twin"}), (3, None)])
+def test_a_twin_that_is_not_named_keeps_its_figure_for_as_many_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: int, kept: dict[str, object] | None
+) -> None:
+    shown = np.random.default_rng(4).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "test.npz", images=shown, labels=np.arange(2), classes=CIFAR10_CLASSES)
+    out = tmp_path / "accuracy.json"
+    twin = {"accuracy": 90.0, "sha256": "of the twin"}
+    out.write_text(
+        json.dumps({"models": {"vgg11": {"sha256": "former", "pictures": pictures, "full_precision": twin}}})
+    )
+    monkeypatch.setattr(sys, "argv", ["accuracy", "vgg11", "--data", str(tmp_path), "--out", str(out)])
+    accuracy.main()
+    measured = json.loads(out.read_text())["models"]["vgg11"]
+    assert measured.get("full_precision") == kept
+    assert measured["pictures"] == 2 and measured["sha256"] != "former"
 
 
 def test_networks_are_sorted_by_the_strength_of_the_regulariser(
