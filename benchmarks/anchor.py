@@ -92,9 +92,8 @@ def with_plain_convolutions(network: nn.Module) -> nn.Module:
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, Convolution):
-                plain = nn.Conv2d(
-                    child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding, bias=False
-                )
+                window: dict[str, Any] = {key: getattr(child, key) for key in ("kernel_size", "stride", "padding")}
+                plain = nn.Conv2d(child.in_channels, child.out_channels, bias=False, **window)
                 plain.weight = child.weight
                 setattr(parent, name, plain)
     return network

@@ -184,7 +184,8 @@ def test_integer_products_of_spikes_compute_what_the_unit_does(kernel: int, stri
     if not has_integer_product(unit, spikes):
         pytest.skip("this PyTorch has no int8 convolutions of oneDNN")
     with torch.no_grad():
-        for tensor in (unit.norm.weight, unit.norm.bias, unit.norm.running_mean):
+        norm: Any = unit.norm
+        for tensor in (norm.weight, norm.bias, norm.running_mean):
             tensor.normal_()  # gains of both signs
         threshold = torch.tensor(1.7)
         expected = unit(spikes * threshold)
@@ -211,11 +212,11 @@ def test_without_a_compiler_training_goes_on(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_products_compute_what_convolutions_do(size: Any, kernel: int, stride: int) -> None:
     torch.manual_seed(0)
-    layer = Convolution(6, 5, kernel, stride)
+    layer: Any = Convolution(6, 5, kernel, stride)
     with torch.no_grad():
         layer.weight.copy_(layer.weight.bfloat16())
     x = torch.randn(3, 6, *size).bfloat16().requires_grad_()
-    plain = x.detach().float().requires_grad_()  # never small and bfloat16: PyTorch's own
+    plain: Any = x.detach().float().requires_grad_()  # never small and bfloat16: PyTorch's own
     expected = layer(plain)
     gradient = torch.randn_like(expected).bfloat16()
     (expected_to_weight,) = torch.autograd.grad(expected, layer.weight, gradient.float(), retain_graph=True)
@@ -417,7 +418,7 @@ def test_the_mean_of_two_models_lies_between_them(tmp_path: Any) -> None:
         quantise_weights(network)
         torch.save({"network": network.state_dict()}, path)
         states.append(network.units[3].conv.parametrizations.weight.original)
-    mean = average("vgg11", paths, 10, 8)
+    mean: Any = average("vgg11", paths, 10, 8)
     assert torch.equal(mean.units[3].conv.weight, (states[0] + states[1]) / 2)
     twin = tmp_path / "float.pt"
     torch.save({"network": NETWORKS["vgg11"]().state_dict()}, twin)

@@ -62,7 +62,7 @@ class Exporter:
             strides=list(unit.conv.stride),
             pads=list(unit.conv.padding) * 2,
         )
-        norm = unit.norm
+        norm: Any = unit.norm
         vectors = {
             "gain": norm.weight, "bias": norm.bias, "mean": norm.running_mean, "variance": norm.running_var,
         }  # fmt: skip
@@ -97,9 +97,9 @@ class Exporter:
         """Return the checked model of the whole network."""
         source = self._resnet18() if isinstance(self.network, ResNet18) else self._vgg11()
         output = self.classifier(source)
-        classes = self.network.classifier.out_features  # type: ignore[union-attr]
+        classifier: Any = self.network.classifier
         height, width = json.loads(metadata["input_size"])
-        return self.graph.finished(output, (len(MEAN), height, width), classes, metadata)
+        return self.graph.finished(output, (len(MEAN), height, width), classifier.out_features, metadata)
 
     def _vgg11(self) -> str:
         network: Any = self.network

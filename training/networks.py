@@ -95,4 +95,4 @@ class ResNet18(nn.Module):
         return self.classifier(x.mean((2, 3)))
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"vgg11": VGG11, "resnet18": ResNet18}
+NETWORKS: dict[str, type[VGG11] | type[ResNet18]] = {"vgg11": VGG11, "resnet18": ResNet18}

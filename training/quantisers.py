@@ -159,7 +159,8 @@ class SharedUnits:
         if not isinstance(network, ResNet18):
             return
         source: Any = network.stem_activation
-        for block in network.blocks:
+        blocks: Any = network.blocks
+        for block in blocks:
             if isinstance(block.shortcut, ConvUnit):
                 for number, unit in enumerate((block.unit2, block.shortcut)):
                     self.scales[unit.conv] = functools.partial(_scale_of_branch, block, source, number)
@@ -183,7 +184,7 @@ def shared_scales(block: BasicBlock, source: SpikeCount) -> tuple[torch.Tensor, 
         The activation that the block reads.
     """
     units: tuple[Any, Any] = (block.unit2, block.shortcut)
-    steps = (block.activation1.step, source.step)  # type: ignore[union-attr]
+    steps: tuple[Any, Any] = (block.activation1.step, source.step)
     factors = [norm_gain(unit).abs() * step for unit, step in zip(units, steps, strict=True)]
     own = [own_scale(original_weight(unit.conv)) for unit in units]
     unit = torch.maximum(factors[0] * own[0], factors[1] * own[1])

@@ -342,10 +342,10 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         warm_start(network, Path(recipe.start))
     if recipe.stage == "stepwise":
         set_starts(network, Path(recipe.start))
-    network = network.to(device).to(memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher = load_teacher(recipe, len(train.classes))
     if teacher:
-        teacher = teacher.to(device).to(memory_format=torch.channels_last)
+        teacher = teacher.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.SGD(
         parameter_groups(network, recipe.weight_decay), recipe.peak_learning_rate, momentum=0.9, nesterov=True
     )

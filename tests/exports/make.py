@@ -100,9 +100,11 @@ def brevitas() -> None:
         nn.Flatten(),
         qnn.QuantLinear(8, 4, bias=True, **weights),
     )
-    network = randomised(network)
     export_onnx_qcdq(
-        network, args=torch.zeros(2, 3, SIZE, SIZE), export_path=str(FOLDER / "brevitas.onnx"), dynamo=False
+        randomised(network),
+        args=torch.zeros(2, 3, SIZE, SIZE),
+        export_path=str(FOLDER / "brevitas.onnx"),
+        dynamo=False,
     )
 
 
