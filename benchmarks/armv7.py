@@ -79,6 +79,7 @@ def try_commands(root: Path, site: Path, wheel: Path) -> tuple[list[dict[str, An
         "pynq-snn doctor": ("-m", "pynq_snn", "doctor"),
         "pynq-snn info vgg11": ("-m", "pynq_snn", "info", "vgg11"),
         "pynq-snn run cat.png": ("-m", "pynq_snn", "run", PICTURE, "--json"),
+        "pynq-snn run cat.png --model resnet18": ("-m", "pynq_snn", "run", PICTURE, "--model", "resnet18", "--json"),
         "pynq-snn run cat.png --device board": ("-m", "pynq_snn", "run", PICTURE, "--device", "board"),
     }  # fmt: skip
     tried = []

@@ -12,8 +12,8 @@ import numpy as np
 import PIL
 
 from pynq_snn import Accelerator, Network, fit_picture
-from pynq_snn.models import find_model
-from pynq_snn.network import integrate
+from pynq_snn.models import find_model, shipped_models
+from pynq_snn.network import FIRING_ORDERS, integrate
 from pynq_snn.onnx_reader import read_onnx
 from pynq_snn.program import compile_network
 from pynq_snn.synthetic import EXAMPLES, random_input, to_events
@@ -23,8 +23,17 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def shipped(picture: str, firing: str) -> dict[str, object]:
-    network = Network.from_onnx(find_model("vgg11"), firing=firing)
+def shipped(name: str, picture: str) -> dict[str, object]:
+    graph = read_onnx(find_model(name))
+    return {
+        "onnx_nodes": len(graph.nodes),
+        "onnx_tensors_sha256": digest(b"".join(tensor.tobytes() for tensor in graph.initializers.values())),
+        **{firing: inference(name, picture, firing) for firing in FIRING_ORDERS},
+    }
+
+
+def inference(name: str, picture: str, firing: str) -> dict[str, object]:
+    network = Network.from_onnx(find_model(name), firing=firing)
     with Accelerator("kernel") as accelerator:
         accelerator.load(network)
         logits = accelerator.infer(fit_picture(picture, network))
@@ -53,14 +62,10 @@ def small(name: str, firing: str) -> str:
 
 def main() -> None:
     picture = sys.argv[1]
-    graph = read_onnx(find_model("vgg11"))
     results = {
-        "onnx_nodes": len(graph.nodes),
-        "onnx_tensors_sha256": digest(b"".join(tensor.tobytes() for tensor in graph.initializers.values())),
-        "vgg11": {firing: shipped(picture, firing) for firing in ("deferred", "stepwise")},
-        "small_networks": {f"{name} {firing}": small(name, firing) for name in EXAMPLES
-                           for firing in ("deferred", "stepwise")},
-    }  # fmt: skip
+        **{name: shipped(name, picture) for name in shipped_models()},
+        "small_networks": {f"{name} {firing}": small(name, firing) for name in EXAMPLES for firing in FIRING_ORDERS},
+    }
     machine = {
         "processor": platform.machine(), "python": platform.python_version(), "numpy": np.__version__,
         "pillow": PIL.__version__, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
