@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.colors import to_rgb
 
 from pynq_snn import plots
+from training import plots as training_plots
 
 ROOT = Path(__file__).resolve().parents[1]
 RANDOM = np.random.default_rng(2)
@@ -172,3 +174,14 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(PlotError, match=r"pip install 'pynq-snn\[plots\]'"):
         PLOTS["raster"]()
+
+
+def test_a_training_that_went_on_is_drawn_behind_the_first(tmp_path: Path) -> None:
+    stages = {"float": 3, "quantised": 2, "quantised-2": 1}
+    for name, epochs in stages.items():
+        entries = [{"accuracy": 80.0 + epoch, "firing_rates": [0.1 * epochs, 0.2]} for epoch in range(epochs)]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"epochs": entries}))
+    left, right = training_plots.plot(training_plots.read_logs(tmp_path)).axes
+    assert [line.get_label() for line in left.lines] == list(stages)
+    assert [list(line.get_xdata()) for line in left.lines] == [[1, 2, 3], [4, 5], [6]]
+    assert [bar.get_height() for bar in right.patches] == [10, 20]

@@ -6,16 +6,19 @@ python -m training.plots runs/vgg11 docs/images/training-vgg11.png
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 STAGES = ("float", "quantised")
+MARKERS = ("o", "s", "^", "v")
 
 
 def read_logs(run: Path) -> dict[str, dict[str, Any]]:
-    """Return the log of each stage that has one."""
-    return {stage: json.loads(path.read_text()) for stage in STAGES if (path := run / f"{stage}.json").exists()}
+    """Return the logs of each stage by file name: ``quantised-2.json`` is of a training that went on from there."""
+    paths = [path for stage in STAGES for path in sorted(run.glob(f"{stage}*.json"), key=lambda path: path.stem)]
+    return {path.stem: json.loads(path.read_text()) for path in paths}
 
 
 def plot(logs: dict[str, dict[str, Any]]) -> Any:
@@ -27,13 +30,14 @@ def plot(logs: dict[str, dict[str, Any]]) -> Any:
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     first = 1
-    for (stage, log), marker in zip(logs.items(), ("o", "s"), strict=False):
+    for (stage, log), marker in zip(logs.items(), itertools.cycle(MARKERS)):
         accuracies = [epoch["accuracy"] for epoch in log["epochs"]]
         left.plot(range(first, first + len(accuracies)), accuracies, marker=marker, color="0.25", label=stage)
         first += len(accuracies)
     left.set(xlabel="epoch", ylabel="accuracy on the test pictures (%)")
     left.legend()
-    rates = logs["quantised"]["epochs"][-1]["firing_rates"] if "quantised" in logs else []
+    quantised = [log for name, log in logs.items() if name.startswith("quantised")]
+    rates = quantised[-1]["epochs"][-1]["firing_rates"] if quantised else []
     right.bar(range(1, len(rates) + 1), [100 * rate for rate in rates], color="0.5")
     right.set(xlabel="layer of neurons", ylabel="firing rate (% of timesteps)")
     right.xaxis.get_major_locator().set_params(integer=True)
