@@ -52,12 +52,12 @@ def main() -> None:
     arguments = parser.parse_args()
     twins = {name: Path(file) for name, _, file in (entry.partition("=") for entry in arguments.float)}
     dataset = load_dataset(arguments.data).first(arguments.count)
+    earlier = earlier_figures(arguments.out)
     figures: dict[str, Any] = {
         "measured": "accuracy and counts: exact, on the kernel device (C++ simulation of the core)",
         "data": {"name": "CIFAR-10 test pictures, JPEG copies"},
-        "models": kept_figures(arguments.out, arguments.models),
+        "models": kept_figures(earlier, arguments.models) if arguments.models else {},
     }
-    earlier = earlier_figures(arguments.out)
     for name in arguments.models or shipped_models():
         figures["models"][name] = measure(name, twins.get(name), dataset, arguments.curve, earlier.get(name, {}))
         results.write(
@@ -70,10 +70,9 @@ def earlier_figures(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8"))["models"]) if path.exists() else {}
 
 
-def kept_figures(path: Path, measured: list[str]) -> dict[str, Any]:
+def kept_figures(earlier: dict[str, Any], measured: list[str]) -> dict[str, Any]:
     """Return what an earlier run found for shipped models that this run leaves out; their files must be the same."""
-    models = earlier_figures(path) if measured else {}
-    same = {name: figures for name, figures in models.items() if name in shipped_models() and name not in measured}
+    same = {name: figures for name, figures in earlier.items() if name in shipped_models() and name not in measured}
     return {name: figures for name, figures in same.items() if figures["sha256"] == results.sha256(find_model(name))}
 
 

@@ -55,8 +55,10 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
     "svg.fonttype": "none",
+    "svg.hashsalt": "pynq-snn",  # otherwise names inside are random, and no file stays as it was
     "savefig.dpi": 120,
 }
+_SVG: dict[str, Any] = {"format": "svg", "metadata": {"Date": None}}
 
 
 def _styled(plot: Callable[..., Any]) -> Callable[..., Any]:
@@ -530,7 +532,7 @@ def write_svg(figure: Figure, path: str | Path) -> None:
     OSError
         The file cannot be written.
     """
-    _save_svg(figure, path)
+    figure.savefig(path, **_SVG)
 
 
 @_styled
@@ -549,7 +551,7 @@ def svg(figure: Figure, *, description: str) -> str:
 
     figure.patch.set_alpha(0)
     buffer = io.StringIO()
-    _save_svg(figure, buffer, transparent=True)
+    figure.savefig(buffer, transparent=True, **_SVG)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r'<svg [^>]*viewBox="([^"]+)"[^>]*>',
@@ -559,13 +561,6 @@ def svg(figure: Figure, *, description: str) -> str:
     for name, colour in COLOURS.items():
         text = text.replace(colour, f"var(--plot-{name})")
     return text
-
-
-def _save_svg(figure: Figure, target: str | Path | io.StringIO, **options: Any) -> None:
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.hashsalt": "pynq-snn"}):  # otherwise names are random, and no file stays as it was
-        figure.savefig(target, format="svg", metadata={"Date": None}, **options)
 
 
 def _unique_names(text: str) -> str:

@@ -19,9 +19,9 @@ pytest.importorskip("matplotlib")
 from matplotlib.colors import to_rgb
 
 from pynq_snn import plots
+from tests.conftest import ROOT
 from training import plots as training_plots
 
-ROOT = Path(__file__).resolve().parents[1]
 RANDOM = np.random.default_rng(2)
 NAMES = ["first", "second", "scores"]
 TIMES = [plots.LayerTime(name, 0.001, 0.002, 0.0005) for name in NAMES]
