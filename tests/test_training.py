@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -18,13 +19,13 @@ import onnxruntime  # noqa: E402
 
 from pynq_snn.accelerator import Accelerator  # noqa: E402
 from pynq_snn.convert.rewriting import write_potentials  # noqa: E402
-from pynq_snn.datasets import Dataset  # noqa: E402
+from pynq_snn.datasets import CIFAR10_CLASSES, Dataset  # noqa: E402
 from pynq_snn.importer import import_network  # noqa: E402
 from pynq_snn.models import find_model  # noqa: E402
 from pynq_snn.network import POTENTIAL_STEPS, Network, integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
 from pynq_snn.pictures import fit_picture  # noqa: E402
-from training import fused, memory  # noqa: E402
+from training import fused, memory, train  # noqa: E402
 from training.augment import augment, cut_mix, normalise  # noqa: E402
 from training.average import RunningMean, average  # noqa: E402
 from training.convolution import Convolution, windows_of  # noqa: E402
@@ -42,6 +43,7 @@ from training.train import (  # noqa: E402
     computes_in_bfloat16,
     load_teacher,
     main,
+    run_stage,
     schedule_of,
     sized,
 )
@@ -251,6 +253,15 @@ def test_fan_outs_are_those_of_the_dense_convolutions() -> None:
     assert fan_outs == [128 * 9, 256 * 9, 256 * 9, 512 * 9, 512 * 9, 512 * 9, 512 * 9, 0]
 
 
+def test_nothing_is_compiled_to_find_fan_outs() -> None:
+    network = NETWORKS["vgg11"](functools.partial(SpikeCount, 8), classes=10)
+    compiling = []
+    network.classifier.register_forward_hook(lambda *_: compiling.append(fused.is_compiling()))
+    with fused.compiled():
+        set_fan_outs(network, torch.zeros(1, 3, 32, 32))
+        assert compiling == [False] and fused.is_compiling()
+
+
 def test_augmentation_keeps_shape_and_scale() -> None:
     images = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
     for cutout, small, size in ((False, False, 32), (True, False, 32), (True, True, 24)):
@@ -279,6 +290,43 @@ def test_a_missing_teacher_is_named(tmp_path: Any) -> None:
     recipe = Recipe("vgg11", "quantised", 1, 0.01, distillation=0.5, teacher=str(tmp_path / "float.pt"))
     with pytest.raises(SystemExit, match=r"float.pt: no such checkpoint"):
         load_teacher(recipe, 10)
+
+
+def test_a_teacher_can_be_of_another_architecture(tmp_path: Any) -> None:
+    teacher = NETWORKS["resnet18"](classes=10)
+    torch.save({"network": teacher.state_dict()}, tmp_path / "float.pt")
+    recipe = Recipe("vgg11", "float", 1, 0.01, distillation=0.5, teacher=str(tmp_path / "float.pt"))
+    with pytest.raises(SystemExit, match="does not belong to this network"):
+        load_teacher(recipe, 10)
+    found = load_teacher(dataclasses.replace(recipe, teacher_network="resnet18"), 10)
+    picture = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(found(picture), teacher.eval()(picture))
+
+
+@pytest.mark.parametrize(
+    "stage, save_seconds", [("float", 0.0), ("float", 1000.0), ("quantised", 0.0), ("stepwise", 0.0)]
+)
+def test_a_stage_that_was_stopped_ends_as_one_that_was_not(
+    stage: str, save_seconds: float, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    for split in ("train", "test"):
+        np.savez(tmp_path / f"{split}.npz", images=pixels, labels=np.arange(8), classes=CIFAR10_CLASSES)
+    recipe = Recipe("vgg11", stage, epochs=2, peak_learning_rate=0.01, batch=4, cutmix=0.5)
+    monkeypatch.setattr(train, "SAVE_SECONDS", save_seconds)
+    evaluate = train.evaluate
+
+    def run(name: str, evaluations: int = 1000) -> Any:
+        rest = iter(range(evaluations))
+        monkeypatch.setattr(train, "evaluate", lambda *given: (next(rest), evaluate(*given))[1])
+        (tmp_path / name).mkdir(exist_ok=True)
+        run_stage(recipe, tmp_path, tmp_path / name)
+        return torch.load(tmp_path / name / f"{stage}.pt", weights_only=True)["network"]
+
+    with pytest.raises(StopIteration):
+        run("stopped", evaluations=2 if stage == "stepwise" else 1)
+    assert (tmp_path / "stopped" / f"{stage}.pt").exists() == (save_seconds == 0)
+    torch.testing.assert_close(run("stopped"), run("whole"), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("timesteps", [4, 8])

@@ -39,10 +39,10 @@ def augment(images: torch.Tensor, cutout: bool, small: bool = False) -> torch.Te
     padded = functional.pad(normalise(images), [CROP_MARGIN] * 4, mode="reflect")
     if small:
         height, width = min(height, SMALL_CROP), min(width, SMALL_CROP)
-    tops = torch.randint(0, padded.shape[2] - height + 1, (count, 1)).to(device)
-    lefts = torch.randint(0, padded.shape[3] - width + 1, (count, 1)).to(device)
+    tops = torch.randint(0, padded.shape[2] - height + 1, (count, 1)).to(device, non_blocking=True)
+    lefts = torch.randint(0, padded.shape[3] - width + 1, (count, 1)).to(device, non_blocking=True)
     rows, columns = tops + torch.arange(height, device=device), lefts + torch.arange(width, device=device)
-    flipped = torch.rand(count, 1).to(device) < 0.5
+    flipped = torch.rand(count, 1).to(device, non_blocking=True) < 0.5
     columns = torch.where(flipped, columns.flip(1), columns)
     picture = torch.arange(count, device=device)[:, None, None]
     cropped = padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
@@ -70,7 +70,7 @@ def cut_mix(x: torch.Tensor, labels: torch.Tensor, classes: int) -> tuple[torch.
     height, width = x.shape[2:]
     side = float(1 - torch.rand(())) ** 0.5
     rows, columns = (_span(size, side) for size in (height, width))
-    others = torch.randperm(len(x)).to(x.device)
+    others = torch.randperm(len(x)).to(x.device, non_blocking=True)
     mixed = x.clone()
     mixed[:, :, rows, columns] = x[others][:, :, rows, columns]
     share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
@@ -85,8 +85,8 @@ def _span(size: int, part: float) -> slice:
 
 
 def _cut_out(count: int, height: int, width: int, device: torch.device) -> torch.Tensor:
-    top = torch.randint(0, height - CUTOUT_SIZE + 1, (count, 1)).to(device)
-    left = torch.randint(0, width - CUTOUT_SIZE + 1, (count, 1)).to(device)
+    top = torch.randint(0, height - CUTOUT_SIZE + 1, (count, 1)).to(device, non_blocking=True)
+    left = torch.randint(0, width - CUTOUT_SIZE + 1, (count, 1)).to(device, non_blocking=True)
     rows = (torch.arange(height, device=device) >= top) & (torch.arange(height, device=device) < top + CUTOUT_SIZE)
     columns = (torch.arange(width, device=device) >= left) & (torch.arange(width, device=device) < left + CUTOUT_SIZE)
     return (~(rows[:, None, :, None] & columns[:, None, None, :])).float()

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.fused import count_gradients, count_spikes, flatten, memory_format_of, round_rows, unflatten
+from training.fused import compiled, count_gradients, count_spikes, flatten, memory_format_of, round_rows, unflatten
 from training.networks import BasicBlock, ConvUnit, ResNet18
 
 INITIAL_THRESHOLD = 2.0  # batch-normalised inputs rarely pass 2; starting at 4 would leave half of the levels unused
@@ -240,7 +240,8 @@ def set_fan_outs(network: nn.Module, image: torch.Tensor) -> None:
     kinds = (SpikeCount, nn.Conv2d, nn.Linear)
     handles = [m.register_forward_hook(remember) for m in network.modules() if isinstance(m, kinds)]
     training = network.training
-    network.eval()(image)
+    with compiled(False):  # one picture, perhaps on a CPU beside the GPU that trains: compiling would take a minute
+        network.eval()(image)
     network.train(training)
     for handle in handles:
         handle.remove()

@@ -56,6 +56,7 @@ class Recipe:
     mean: bool = False
     distillation: float = 0.0
     teacher: str = ""
+    teacher_network: str = ""
     pictures: int = 0
     size: int = 0
     seed: int = 1
@@ -71,6 +72,7 @@ SHORT_SHARE = 0.25  # of the batches see the short window, where there is one
 TEMPERATURE = 2.0  # of distillation: softens the classes' scores
 SHOW_LOSS = 20  # steps between losses in the progress bar: a GPU has to be waited for
 MEAN_EVERY = 5  # steps between parameters that go into the mean
+SAVE_SECONDS = 20.0  # between checkpoints: an epoch on a GPU is over sooner than one is written
 GLANCE = 1000  # test pictures that are looked at between epochs, and after a trial on some of the training pictures
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of processors that compute in it; others imitate it, slowly
 BEFORE = {"quantised": "float", "stepwise": "quantised"}  # the stage that a stage starts from
@@ -87,7 +89,7 @@ def build(recipe: Recipe, classes: int, picture: torch.Size) -> nn.Module:
 
 
 def load_teacher(recipe: Recipe, classes: int) -> nn.Module | None:
-    """Return the full-precision twin whose scores the quantised network learns to give; None where none is asked for.
+    """Return the full-precision network whose scores a stage learns to give; None where none is asked for.
 
     Raises
     ------
@@ -97,8 +99,8 @@ def load_teacher(recipe: Recipe, classes: int) -> nn.Module | None:
     if not recipe.distillation:
         return None
     if not Path(recipe.teacher).exists():
-        raise SystemExit(f"{recipe.teacher}: no such checkpoint of a full-precision twin; train it, or name one")
-    teacher = NETWORKS[recipe.network](classes=classes)
+        raise SystemExit(f"{recipe.teacher}: no such checkpoint of a full-precision network; train it, or name one")
+    teacher = NETWORKS[recipe.teacher_network or recipe.network](classes=classes)
     warm_start(teacher, Path(recipe.teacher))
     return teacher.eval().requires_grad_(False)
 
@@ -283,7 +285,7 @@ def train_epoch(
     short_floats = computes_in_bfloat16(images.device)
     bar = tqdm(range(steps), desc=title, mininterval=5)
     for step in bar:
-        chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device)
+        chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device, non_blocking=True)
         x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
         short = recipe.short_timesteps and float(torch.rand(())) < SHORT_SHARE
         set_timesteps(network, recipe.short_timesteps if short else recipe.timesteps)
@@ -365,6 +367,7 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["rng"].cpu())
         log = json.loads(log_file.read_text())
+    saved = time.perf_counter()
     for epoch in range(len(log["epochs"]), recipe.epochs):
         start = time.perf_counter()
         title = f"{recipe.network} {recipe.stage} {epoch + 1}/{recipe.epochs}"
@@ -388,7 +391,9 @@ def run_stage(recipe: Recipe, data: Path, out: Path) -> None:
         entry["seconds"] = round(time.perf_counter() - start, 1)
         log["epochs"].append(entry)
         print(json.dumps(entry), flush=True)
-        _save(checkpoint, log_file, log, network, optimiser, schedule)
+        if is_last or time.perf_counter() - saved > SAVE_SECONDS:
+            _save(checkpoint, log_file, log, network, optimiser, schedule)
+            saved = time.perf_counter()
 
 
 def _save(checkpoint: Path, log_file: Path, log: dict[str, Any], network: Any, optimiser: Any, schedule: Any) -> None:
@@ -416,9 +421,10 @@ def main() -> None:
     parser.add_argument("--synops-weight", type=float, default=0.0, help="loss per million additions per image")
     parser.add_argument("--short-timesteps", type=int, default=0, help="train a quarter of the batches at this T too")
     parser.add_argument(
-        "--distillation", type=float, default=0.0, help="weight (0 to 1) of the twin's scores in the loss"
+        "--distillation", type=float, default=0.0, help="weight (0 to 1) of a teacher's scores in the loss"
     )
     parser.add_argument("--teacher", help="checkpoint or exported file of the twin (default: float.pt in OUT)")
+    parser.add_argument("--teacher-network", choices=sorted(NETWORKS), help="what the teacher is (default: a twin)")
     parser.add_argument("--peak-learning-rate", type=float)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--cutout", action="store_true", help="hide a square of each picture: for long trainings")
@@ -467,6 +473,7 @@ def main() -> None:
         short_timesteps=arguments.short_timesteps,
         distillation=arguments.distillation,
         teacher=arguments.teacher or str(arguments.out / "float.pt"),
+        teacher_network=arguments.teacher_network or "",
         pictures=arguments.pictures,
         size=arguments.size,
         warm_up=arguments.warm_up,
