@@ -300,6 +300,7 @@ def test_a_teacher_can_be_of_another_architecture(tmp_path: Any) -> None:
         load_teacher(recipe, 10)
     found = load_teacher(dataclasses.replace(recipe, teacher_network="resnet18"), 10)
     picture = torch.randn(1, 3, 32, 32)
+    assert found is not None
     torch.testing.assert_close(found(picture), teacher.eval()(picture))
 
 
