@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,7 +104,8 @@ def main() -> None:
     work = arguments.work.resolve()
     root = make_root(work)
     site = work / "site"
-    site.mkdir(exist_ok=True)
+    shutil.rmtree(site, ignore_errors=True)  # pip keeps what an earlier wheel left in a target folder
+    site.mkdir()
     here = probe_here()
     tried, there = try_commands(root, site, arguments.wheel.resolve())
     write(
