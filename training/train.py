@@ -424,7 +424,9 @@ def main() -> None:
         "--distillation", type=float, default=0.0, help="weight (0 to 1) of a teacher's scores in the loss"
     )
     parser.add_argument("--teacher", help="checkpoint or exported file of the twin (default: float.pt in OUT)")
-    parser.add_argument("--teacher-network", choices=sorted(NETWORKS), help="what the teacher is (default: a twin)")
+    parser.add_argument(
+        "--teacher-network", choices=sorted(NETWORKS), default="", help="what the teacher is (default: a twin)"
+    )
     parser.add_argument("--peak-learning-rate", type=float)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--cutout", action="store_true", help="hide a square of each picture: for long trainings")
@@ -473,7 +475,7 @@ def main() -> None:
         short_timesteps=arguments.short_timesteps,
         distillation=arguments.distillation,
         teacher=arguments.teacher or str(arguments.out / "float.pt"),
-        teacher_network=arguments.teacher_network or "",
+        teacher_network=arguments.teacher_network,
         pictures=arguments.pictures,
         size=arguments.size,
         warm_up=arguments.warm_up,
