@@ -1,6 +1,7 @@
 """Accuracy of the shipped models on a test set: full precision, quantised, and spiking under both firing orders.
 
     python -m benchmarks.accuracy --data CIFAR10 [--float vgg11=runs/vgg11/vgg11-float.onnx] [--curve COUNT]
+        [--originals ORIGINALS]
 
 Writes benchmarks/accuracy.json. A twin that is not named keeps the accuracy that an earlier run on as many pictures
 found for it: training a quantised network further does not change the network that it came from.
@@ -48,10 +49,12 @@ def main() -> None:
     parser.add_argument("--float", action="append", default=[], metavar="MODEL=FILE", help="full-precision twin")
     parser.add_argument("--count", type=int, help="first pictures only")
     parser.add_argument("--curve", type=int, metavar="COUNT", help=f"also T in {CURVE_TIMESTEPS}, first COUNT pictures")
+    parser.add_argument("--originals", type=Path, help="the same pictures as they were before JPEG compression")
     parser.add_argument("--out", type=Path, default=results.FOLDER / "accuracy.json")
     arguments = parser.parse_args()
     twins = {name: Path(file) for name, _, file in (entry.partition("=") for entry in arguments.float)}
     dataset = load_dataset(arguments.data).first(arguments.count)
+    originals = load_dataset(arguments.originals).first(arguments.count) if arguments.originals else None
     earlier = earlier_figures(arguments.out)
     figures: dict[str, Any] = {
         "measured": "accuracy and counts: exact, on the kernel device (C++ simulation of the core)",
@@ -59,7 +62,12 @@ def main() -> None:
         "models": kept_figures(earlier, arguments.models) if arguments.models else {},
     }
     for name in arguments.models or shipped_models():
-        figures["models"][name] = measure(name, twins.get(name), dataset, arguments.curve, earlier.get(name, {}))
+        found = measure(name, twins.get(name), dataset, arguments.curve, earlier.get(name, {}))
+        if originals is not None:
+            found["originals"] = measure_originals(name, twins.get(name), originals)
+        elif "originals" in earlier.get(name, {}) and earlier[name]["sha256"] == found["sha256"]:
+            found["originals"] = earlier[name]["originals"]
+        figures["models"][name] = found
         results.write(
             arguments.out, "python -m benchmarks.accuracy --data CIFAR10 --float MODEL=FILE --curve 1000", figures
         )
@@ -111,6 +119,21 @@ def measure_curve(path: Path, dataset: Dataset, labels: Classes) -> dict[str, An
     for firing in ("deferred", "stepwise"):
         points = [spiking(path, steps, firing, dataset, labels)[0] for steps in CURVE_TIMESTEPS]
         figures[firing] = {key: [p[key] for p in points] for key in ("accuracy", "synaptic_operations_per_image")}
+    return figures
+
+
+def measure_originals(name: str, twin: Path | None, dataset: Dataset) -> dict[str, Any]:
+    """Return the accuracy on pictures that were not compressed, which the shipped models have not been trained on."""
+    path = find_model(name)
+    network = Network.from_onnx(path)
+    labels = match_labels(dataset, network)
+    figures: dict[str, Any] = {"pictures": len(dataset)}
+    if twin is not None:
+        full = onnx_classes(twin, network, dataset, "originals, full precision")
+        figures["full_precision"] = {"accuracy": accuracy(full, labels), "sha256": results.sha256(twin)}
+    for firing in ("deferred", "stepwise"):
+        found, _ = spiking(path, network.timesteps, firing, dataset, labels)
+        figures[firing] = {key: found[key] for key in ("accuracy", "synaptic_operations_per_image")}
     return figures
 
 

@@ -58,6 +58,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         overview=overview,
         curves=curves,
         losses=losses,
+        originals=originals_table(figures),
         anchor=anchor,
         sparsity=sparsity_table(sparsity),
         disagreements=ties,
@@ -132,6 +133,28 @@ def overview_table(figures: Figures) -> str:
         for cells in rows_of(model)
     ]
     return table(header, rows)
+
+
+def originals_table(figures: Figures) -> str:
+    """Return the accuracies on JPEG copies beside those on the same pictures before compression."""
+    header = ["8 bits, CIFAR-10", "pictures", "JPEG copies", "originals"]
+    rows = [
+        [f"{TITLES[name]}, {title}", f"{original['pictures']:,}", *[f"{value:.2f}%" for value in pair]]
+        for name, model in models_of(figures)
+        if (original := model.get("originals"))
+        for title, *pair in original_pairs(model, original)
+    ]
+    return table(header, rows) if rows else "Not measured for the networks that are shipped now."
+
+
+def original_pairs(model: Figures, original: Figures) -> Iterator[tuple[str, float, float]]:
+    """Yield kind of network and its accuracy on JPEG copies and on originals."""
+    if "full_precision" in original:
+        yield "full precision", model["full_precision"]["accuracy"], original["full_precision"]["accuracy"]
+    for order in ORDERS:
+        steps = model["timesteps"]
+        copies = model["spiking"][f"{order} T={steps}"]
+        yield f"spiking, T = {steps}, {order}", copies["accuracy"], original[order]["accuracy"]
 
 
 def results_table(figures: Figures, speeds: Figures) -> str:

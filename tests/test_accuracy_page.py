@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import accuracy, accuracy_page, sparsity
+from pynq_snn.accelerator import Accelerator
 from pynq_snn.datasets import CIFAR10_CLASSES
 from pynq_snn.models import find_model
 
@@ -46,6 +47,23 @@ def test_a_twin_that_is_not_named_keeps_its_figure_for_as_many_pictures(
     measured = json.loads(out.read_text())["models"]["vgg11"]
     assert measured.get("full_precision") == kept
     assert measured["pictures"] == 2 and measured["sha256"] != "former"
+
+
+def test_originals_stand_beside_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels of one set are the classes that the network finds, those of the other never are."""
+    shown = np.random.default_rng(4).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    with Accelerator("kernel") as accelerator:
+        found = accelerator.load(find_model("vgg11")).scores(accelerator.infer(shown)).argmax(axis=1)
+    for name, labels in (("copies", (found + 1) % 10), ("originals", found)):
+        np.savez(tmp_path / f"{name}.npz", images=shown, labels=labels, classes=CIFAR10_CLASSES)
+    out = tmp_path / "accuracy.json"
+    arguments = ["--data", str(tmp_path / "copies.npz"), "--originals", str(tmp_path / "originals.npz")]
+    for run in (arguments, arguments[:2]):  # a later run without originals keeps what is known of the same file
+        monkeypatch.setattr(sys, "argv", ["accuracy", "vgg11", *run, "--out", str(out)])
+        accuracy.main()
+    table = accuracy_page.originals_table(json.loads(out.read_text()))
+    assert "| VGG-11, spiking, T = 8, deferred | 2 | 0.00% | 100.00% |" in table
+    assert "full precision" not in table
 
 
 def test_networks_are_sorted_by_the_strength_of_the_regulariser(

@@ -26,7 +26,7 @@ from pynq_snn.network import POTENTIAL_STEPS, Network, integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
 from pynq_snn.pictures import fit_picture  # noqa: E402
 from training import fused, memory, train  # noqa: E402
-from training.augment import augment, cut_mix, normalise  # noqa: E402
+from training.augment import augment, compress, cut_mix, denormalise, normalise  # noqa: E402
 from training.average import RunningMean, average  # noqa: E402
 from training.convolution import Convolution, windows_of  # noqa: E402
 from training.export import Exporter, export_run, metadata_of  # noqa: E402
@@ -268,6 +268,29 @@ def test_augmentation_keeps_shape_and_scale() -> None:
         changed = augment(images, cutout, small)
         assert changed.shape == (6, 3, size, size)
         assert changed.abs().max() <= normalise(images).abs().max()
+
+
+def test_pixels_come_back_from_normalisation() -> None:
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16).expand(1, 3, 16, 16)
+    assert (denormalise(normalise(pixels)) == pixels).all()
+
+
+def test_compression_takes_away_colours_before_brightness() -> None:
+    noise = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
+    grey, colours = noise.expand(4, 3, 32, 32), torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    lost = [float((compress(x, 95).float() - x.float()).square().mean()) for x in (grey, colours)]
+    assert 0 < lost[0] < 20 < 1000 < lost[1]
+    assert compress(grey, 95).shape == grey.shape
+    assert (compress(colours, 95) == compress(colours, 95)).all()
+
+
+def test_pictures_are_compressed_after_crop_and_flip() -> None:
+    """The blocks of a test picture begin at its corner, so those of a training picture have to."""
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    torch.manual_seed(3)
+    plain = augment(images, cutout=False)
+    torch.manual_seed(3)
+    assert (augment(images, cutout=False, jpeg_quality=75) == normalise(compress(denormalise(plain), 75))).all()
 
 
 def test_boxes_of_other_pictures_bring_their_share_of_the_label() -> None:

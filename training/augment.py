@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
 from torch.nn import functional
 
 # Grey-level means of CIFAR-10 as whole pixel values, and one deviation for all channels: both fold into the first
@@ -21,14 +26,16 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     return (images.float() - mean) / STD
 
 
-def augment(images: torch.Tensor, cutout: bool, small: bool = False) -> torch.Tensor:
-    """Normalise a batch and apply a random crop and flip, and perhaps a cut-out, to each picture.
+def augment(images: torch.Tensor, cutout: bool, small: bool = False, jpeg_quality: int = 0) -> torch.Tensor:
+    """Normalise a batch and apply a random crop and flip, and perhaps JPEG and a cut-out, to each picture.
 
     Parameters
     ----------
     images : uint8 [N, 3, H, W]
     small : bool
         Crop to SMALL_CROP pixels instead of the pictures' own size.
+    jpeg_quality : int
+        Of the JPEG compression that every picture goes through after crop and flip; 0 for none.
 
     Returns
     -------
@@ -46,7 +53,38 @@ def augment(images: torch.Tensor, cutout: bool, small: bool = False) -> torch.Te
     columns = torch.where(flipped, columns.flip(1), columns)
     picture = torch.arange(count, device=device)[:, None, None]
     cropped = padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    if jpeg_quality:
+        cropped = normalise(compress(denormalise(cropped), jpeg_quality))
     return cropped * _cut_out(count, height, width, device) if cutout else cropped
+
+
+def denormalise(x: torch.Tensor) -> torch.Tensor:
+    """Map what `normalise` returned back to the uint8 pixels, exactly."""
+    mean = torch.tensor(MEAN, dtype=torch.float32, device=x.device).reshape(1, 3, 1, 1)
+    return (x * STD + mean).to(torch.uint8)
+
+
+def compress(images: torch.Tensor, quality: int) -> torch.Tensor:
+    """Return what pictures look like after JPEG compression with colours at half resolution.
+
+    Parameters
+    ----------
+    images : uint8 [N, 3, H, W]
+    quality : int
+        Of libjpeg, 1 to 95.
+
+    Returns
+    -------
+    uint8 [N, 3, H, W]
+    """
+    pictures = [_through_jpeg(picture, quality) for picture in images.permute(0, 2, 3, 1).cpu().numpy()]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(images.device)
+
+
+def _through_jpeg(picture: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=quality, subsampling="4:2:0")
+    return np.asarray(Image.open(stream))
 
 
 def cut_mix(x: torch.Tensor, labels: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -59,6 +59,7 @@ class Recipe:
     teacher_network: str = ""
     pictures: int = 0
     size: int = 0
+    jpeg_quality: int = 0
     seed: int = 1
     start: str = ""
 
@@ -286,7 +287,7 @@ def train_epoch(
     bar = tqdm(range(steps), desc=title, mininterval=5)
     for step in bar:
         chosen = order[step * recipe.batch : (step + 1) * recipe.batch].to(images.device, non_blocking=True)
-        x = augment(images[chosen], recipe.cutout, small).to(memory_format=torch.channels_last)
+        x = augment(images[chosen], recipe.cutout, small, recipe.jpeg_quality).to(memory_format=torch.channels_last)
         short = recipe.short_timesteps and float(torch.rand(())) < SHORT_SHARE
         set_timesteps(network, recipe.short_timesteps if short else recipe.timesteps)
         targets = labels[chosen]
@@ -441,6 +442,9 @@ def main() -> None:
         "--start", help="checkpoint or exported model (.onnx) to start from (default: the stage before, in OUT)"
     )
     parser.add_argument("--pictures", type=int, default=0, help="first training pictures only, for a trial")
+    parser.add_argument(
+        "--jpeg-quality", type=int, default=0, help="JPEG compression of training pictures, after crop and flip"
+    )
     parser.add_argument("--size", type=int, default=0, help="scale pictures to SIZE x SIZE pixels")
     parser.add_argument("--warm-up", type=float, default=Recipe.warm_up, help="share of the steps to the peak")
     parser.add_argument(
@@ -478,6 +482,7 @@ def main() -> None:
         teacher_network=arguments.teacher_network,
         pictures=arguments.pictures,
         size=arguments.size,
+        jpeg_quality=arguments.jpeg_quality,
         warm_up=arguments.warm_up,
         mean=arguments.mean,
         seed=arguments.seed,
