@@ -12,11 +12,12 @@ import numpy as np
 import PIL
 
 from pynq_snn import Accelerator, Network, fit_picture
+from pynq_snn.encode import to_events
 from pynq_snn.models import find_model, shipped_models
 from pynq_snn.network import FIRING_ORDERS, integrate
 from pynq_snn.onnx_reader import read_onnx
 from pynq_snn.program import compile_network
-from pynq_snn.synthetic import EXAMPLES, random_input, to_events
+from pynq_snn.synthetic import EXAMPLES, random_input
 
 
 def digest(data: bytes) -> str:

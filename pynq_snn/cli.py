@@ -14,6 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pynq_snn import __version__
@@ -21,6 +22,9 @@ from pynq_snn.errors import ConversionWarning, ModelError, PynqSnnError
 from pynq_snn.models import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from pynq_snn.accelerator import Accelerator, RunReport
     from pynq_snn.bench import Bench, Inputs
     from pynq_snn.cluster import Cluster
@@ -133,8 +137,13 @@ def _add_debug(parser: Any) -> None:
 
 
 def _add_run(commands: Any) -> None:
-    parser = _add_command(commands, "run", _run, "classify one picture")
-    parser.add_argument("image", metavar="IMAGE", help="a picture of any size in any format that Pillow opens")
+    parser = _add_command(commands, "run", _run, "classify one picture, or one window of spike events")
+    parser.add_argument(
+        "image",
+        metavar="IMAGE|EVENTS.npy",
+        help="a picture of any size in any format that Pillow opens, or for a network that reads events: spikes "
+        "[T, C, H, W], or address events [N, 4] (timestep, y, x, channel)",
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name of a shipped model, or path of an ONNX file")
     _add_execution(parser)
     parser.add_argument(
@@ -382,13 +391,10 @@ def _open_accelerator(arguments: argparse.Namespace, **options: Any) -> Accelera
 def _run(arguments: argparse.Namespace) -> int:
     import numpy as np
 
-    from pynq_snn.pictures import fit_picture
-
     options = {"clock_mhz": arguments.clock, "trace": arguments.trace}
     with _open_accelerator(arguments, **options) as accelerator:
         network = accelerator.load(arguments.model, timesteps=arguments.timesteps, firing=arguments.firing)
-        pixels = fit_picture(arguments.image, network, fit=arguments.fit)
-        logits = accelerator.infer(pixels)
+        logits = _infer_file(accelerator, arguments)
         report = accelerator.last_run
     probabilities = network.probabilities(logits)
     best = np.argsort(-probabilities, kind="stable")[: arguments.top]
@@ -417,6 +423,17 @@ def _run(arguments: argparse.Namespace) -> int:
         f"{report.synaptic_operations:,} synaptic operations, {report.cycles:,} cycles ({report.cycles_are})"
     )
     return 0
+
+
+def _infer_file(accelerator: Accelerator, arguments: argparse.Namespace) -> npt.NDArray[np.int32]:
+    network = accelerator.network
+    if Path(arguments.image).suffix == ".npy":
+        from pynq_snn.recordings import load_events
+
+        return accelerator.infer_events(load_events(arguments.image, network))
+    from pynq_snn.pictures import fit_picture
+
+    return accelerator.infer(fit_picture(arguments.image, network, fit=arguments.fit))
 
 
 def _duration(device: Device, report: RunReport) -> str:

@@ -137,6 +137,12 @@ def encode_pixels(
     return pack_planes(binary_planes(values, target.planes), target)
 
 
+def to_events(spikes: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the address events, int64 [N, 4] (t, y, x, channel), of spikes, bool [T, channels, height, width]."""
+    t, channel, y, x = np.nonzero(spikes)
+    return np.stack([t, y, x, channel], axis=1)
+
+
 def encode_events(events: npt.NDArray[Any], target: MapLayout, timesteps: int) -> npt.NDArray[np.uint8]:
     """Pack address events into a spike map.
 

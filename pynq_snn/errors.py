@@ -18,6 +18,10 @@ class PictureError(PynqSnnError):
     """A picture cannot be opened or has no usable size."""
 
 
+class RecordingError(PynqSnnError):
+    """A file of spike events cannot be read, or is not what the network reads."""
+
+
 class ModelError(PynqSnnError):
     """An ONNX file is damaged, inconsistent, or uses something that the accelerator cannot do."""
 

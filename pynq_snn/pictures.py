@@ -74,11 +74,15 @@ def fit_picture(picture: str | Path | Image.Image | Pixels, network: Network, *,
     """
     if fit not in FITS:
         raise PictureError(f"fit={fit!r} is not known; use one of {', '.join(FITS)}")
-    mode = _MODES.get(network.input_channels)
-    if network.input_kind != "pixels" or mode is None:
+    if network.input_kind != "pixels":
         raise PictureError(
-            f"{network.name} reads {network.input_channels} channels of {network.input_kind}, not pictures; "
-            "use a model that reads 1 or 3 channels of pixels"
+            f"{network.name} reads events, not pictures; give it a .npy file of spikes or address events"
+        )
+    mode = _MODES.get(network.input_channels)
+    if mode is None:
+        raise PictureError(
+            f"{network.name} reads {network.input_channels} channels of pixels, pictures have 1 or 3; "
+            "use a model that reads 1 or 3 channels"
         )
     size = (network.input_width, network.input_height)
     upright = _as_image(picture, size)

@@ -21,12 +21,13 @@ import numpy.typing as npt
 from pynq_snn import __version__, layout
 from pynq_snn.accelerator import DEFAULT_TIMEOUT_S, Accelerator
 from pynq_snn.devices import Buffer, Device, available, open_device
+from pynq_snn.encode import to_events
 from pynq_snn.errors import ConversionWarning, DeviceError, PynqSnnError
 from pynq_snn.layout import ErrorCode, Region
 from pynq_snn.models import DEFAULT_MODEL, shipped_models
 from pynq_snn.network import Network, integrate
 from pynq_snn.program import seal_command
-from pynq_snn.synthetic import EXAMPLES, random_input, to_events
+from pynq_snn.synthetic import EXAMPLES, random_input
 
 FIRING_ORDERS = ("deferred", "stepwise")
 PATTERNS = (0x0000_0000, 0xFFFF_FFFF, 0x5555_5555, 0xAAAA_AAAA)

@@ -224,9 +224,3 @@ def random_input(network: Any, seed: int, count: int) -> np.ndarray:
     if network.input_kind == "pixels":
         return random.integers(0, 256, (count, height, width, depth), np.uint8)
     return random.random((count, network.timesteps, depth, height, width)) < 0.2
-
-
-def to_events(spikes: np.ndarray) -> np.ndarray:
-    """Return the address events, int64 [N, 4] (t, y, x, channel), of spikes, bool [T, C, H, W]."""
-    t, channel, y, x = np.nonzero(spikes)
-    return np.stack([t, y, x, channel], axis=1)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pynq_snn.accelerator import Accelerator
 from pynq_snn.devices import Device
+from pynq_snn.encode import to_events
 from pynq_snn.network import Network, TrainedNetwork
 from pynq_snn.synthetic import (
     EXAMPLES,
@@ -20,7 +21,6 @@ from pynq_snn.synthetic import (
     random_input,
     residual,
     strided_and_pooled,
-    to_events,
     wide_kernel,
 )
 
