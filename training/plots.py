@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 STAGES = ("float", "quantised")
-MARKERS = ("o", "s", "^", "v")
+MARKERS = ("o", "s", "^", "v", "D", "P")
 
 
 def read_logs(run: Path) -> dict[str, dict[str, Any]]:
