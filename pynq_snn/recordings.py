@@ -42,7 +42,7 @@ def load_events(path: str | Path, network: Network) -> npt.NDArray[np.int64]:
     kind = f"{path}: holds {array.dtype} {list(array.shape)}"
     if array.dtype.kind not in "biu":
         raise RecordingError(f"{kind}; expected {FORMS}")
-    if array.ndim == 2 and array.shape[1] == 4:
+    if array.ndim == 2 and array.shape[1] == 4 and array.dtype != np.bool_:
         if len(array) > MAX_EVENTS:
             raise RecordingError(
                 f"{path}: {len(array):,} events, more than {MAX_EVENTS:,}; give one window of timesteps"
@@ -58,7 +58,8 @@ def load_events(path: str | Path, network: Network) -> npt.NDArray[np.int64]:
 
 def _open(path: Path) -> npt.NDArray[Any]:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        # An archive (.npz), whatever its name, would come back as something else than an array.
+        return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise RecordingError(f"{path}: no such file; check the path") from error
     except (OSError, ValueError, EOFError) as error:

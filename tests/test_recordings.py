@@ -37,6 +37,11 @@ def test_spikes_and_address_events_are_the_same_events(convert: Callable[[Any], 
     assert found.dtype == np.int64 and np.array_equal(found, to_events(SPIKES))
 
 
+def test_a_window_may_be_empty(tmp_path: Path) -> None:
+    assert load_events(save(np.zeros((0, 4), int), tmp_path / "events.npy"), NETWORK).shape == (0, 4)
+    assert load_events(save(np.zeros_like(SPIKES), tmp_path / "events.npy"), NETWORK).shape == (0, 4)
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [
@@ -47,6 +52,7 @@ def test_spikes_and_address_events_are_the_same_events(convert: Callable[[Any], 
         (-SPIKES.astype(np.int8), "from -1 to 0"),
         (np.zeros((3, 5), int), "expected spikes"),
         (np.int64(3), "expected spikes"),
+        (np.ones((3, 4), bool), "reads windows of"),
         (np.array(["spike"]), "expected spikes"),
     ],
 )
@@ -70,8 +76,15 @@ def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
         load_events(path, NETWORK)
 
 
+def test_an_archive_of_arrays_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "events.npz", SPIKES)
+    path = (tmp_path / "events.npz").rename(tmp_path / "events.npy")
+    with pytest.raises(RecordingError, match=r"is no \.npy file"):
+        load_events(path, NETWORK)
+
+
 def test_objects_in_a_file_are_not_executed(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="cannot be loaded when allow_pickle=False|is no"):
+    with pytest.raises(RecordingError, match="Python objects"):
         load_events(save(np.array([print, None], object), tmp_path / "events.npy"), NETWORK)
 
 
