@@ -31,7 +31,7 @@ from pynq_snn.datasets import Dataset, load_dataset
 from pynq_snn.encode import spike_counts
 from pynq_snn.evaluation import match_labels
 from pynq_snn.models import find_model, shipped_models
-from pynq_snn.network import Network
+from pynq_snn.network import FIRING_ORDERS, Network
 
 BATCH = 50
 CURVE_TIMESTEPS = (1, 2, 4, 8, 16, 32)
@@ -95,8 +95,7 @@ def measure(
     figures: dict[str, Any] = {"file": path.name, "sha256": results.sha256(path), "timesteps": network.timesteps}
     figures["pictures"] = len(dataset)
     if twin is not None:
-        full = onnx_classes(twin, network, dataset, "full precision")
-        figures["full_precision"] = {"accuracy": accuracy(full, labels), "sha256": results.sha256(twin)}
+        figures["full_precision"] = measure_twin(twin, network, dataset, labels)
     elif "full_precision" in earlier and earlier["pictures"] == len(dataset):
         figures["full_precision"] = earlier["full_precision"]
     figures["quantised"] = {"accuracy": accuracy(quantised, labels), "with": f"onnxruntime {onnxruntime.__version__}"}
@@ -129,12 +128,21 @@ def measure_originals(name: str, twin: Path | None, dataset: Dataset) -> dict[st
     labels = match_labels(dataset, network)
     figures: dict[str, Any] = {"pictures": len(dataset)}
     if twin is not None:
-        full = onnx_classes(twin, network, dataset, "originals, full precision")
-        figures["full_precision"] = {"accuracy": accuracy(full, labels), "sha256": results.sha256(twin)}
-    for firing in ("deferred", "stepwise"):
-        found, _ = spiking(path, network.timesteps, firing, dataset, labels)
-        figures[firing] = {key: found[key] for key in ("accuracy", "synaptic_operations_per_image")}
-    return figures
+        figures["full_precision"] = measure_twin(twin, network, dataset, labels)
+    return figures | by_firing_order(path, dataset, labels, ("accuracy", "synaptic_operations_per_image"))
+
+
+def measure_twin(twin: Path, network: Network, dataset: Dataset, labels: Classes) -> dict[str, Any]:
+    """Return the accuracy of a full-precision network that reads what `network` reads."""
+    classes = onnx_classes(twin, network, dataset, "full precision")
+    return {"accuracy": accuracy(classes, labels), "sha256": results.sha256(twin)}
+
+
+def by_firing_order(path: Path, dataset: Dataset, labels: Classes, keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Return some figures of one model (see `spiking`) at its own T, under each firing order."""
+    timesteps = Network.from_onnx(path).timesteps
+    found = {firing: spiking(path, timesteps, firing, dataset, labels)[0] for firing in FIRING_ORDERS}
+    return {firing: {key: figures[key] for key in keys} for firing, figures in found.items()}
 
 
 def accuracy(classes: Classes, labels: Classes) -> float:

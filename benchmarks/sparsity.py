@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results
-from benchmarks.accuracy import Classes, spiking
+from benchmarks.accuracy import Classes, by_firing_order
 from pynq_snn.datasets import Dataset, load_dataset
 from pynq_snn.evaluation import match_labels
 from pynq_snn.models import find_model
-from pynq_snn.network import FIRING_ORDERS, Network
+from pynq_snn.network import Network
 
 
 def main() -> None:
@@ -49,11 +49,8 @@ def main() -> None:
 
 def point(path: Path, dataset: Dataset, labels: Classes) -> dict[str, Any]:
     """Return accuracy and operations of one model at its own T, under both firing orders."""
-    figures: dict[str, Any] = {"sha256": results.sha256(path)}
-    for firing in FIRING_ORDERS:
-        found, _ = spiking(path, Network.from_onnx(path).timesteps, firing, dataset, labels)
-        figures[firing] = {key: found[key] for key in ("accuracy", "synaptic_operations_per_image", "share_of_dense")}
-    return figures
+    keys = ("accuracy", "synaptic_operations_per_image", "share_of_dense")
+    return {"sha256": results.sha256(path), **by_firing_order(path, dataset, labels, keys)}
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from pynq_snn.network import POTENTIAL_STEPS, Network, integrate  # noqa: E402
 from pynq_snn.onnx_reader import parse_onnx  # noqa: E402
 from pynq_snn.pictures import fit_picture  # noqa: E402
 from training import fused, memory, train  # noqa: E402
-from training.augment import augment, compress, cut_mix, denormalise, normalise  # noqa: E402
+from training.augment import MEAN, STD, augment, compress, cut_mix, normalise  # noqa: E402
 from training.average import RunningMean, average  # noqa: E402
 from training.convolution import Convolution, windows_of  # noqa: E402
 from training.export import Exporter, export_run, metadata_of  # noqa: E402
@@ -268,6 +268,11 @@ def test_augmentation_keeps_shape_and_scale() -> None:
         changed = augment(images, cutout, small)
         assert changed.shape == (6, 3, size, size)
         assert changed.abs().max() <= normalise(images).abs().max()
+
+
+def denormalise(x: Any) -> Any:
+    """Return the pixels, uint8, of a normalised batch."""
+    return (x * STD + torch.tensor(MEAN).reshape(1, 3, 1, 1)).to(torch.uint8)
 
 
 def test_pixels_come_back_from_normalisation() -> None:

@@ -21,7 +21,7 @@ SMALL_CROP = 24  # of 32 pixels: 0.56 of the work
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
-    """Map uint8 [N, 3, H, W] pixels to float32 of about zero mean and unit deviation."""
+    """Map [N, 3, H, W] pixels, 0 to 255, to float32 of about zero mean and unit deviation."""
     mean = torch.tensor(MEAN, dtype=torch.float32, device=images.device).reshape(1, 3, 1, 1)
     return (images.float() - mean) / STD
 
@@ -43,7 +43,7 @@ def augment(images: torch.Tensor, cutout: bool, small: bool = False, jpeg_qualit
     """
     count, _, height, width = images.shape
     device = images.device
-    padded = functional.pad(normalise(images), [CROP_MARGIN] * 4, mode="reflect")
+    padded = functional.pad(images.float(), [CROP_MARGIN] * 4, mode="reflect")  # which PyTorch lacks for uint8
     if small:
         height, width = min(height, SMALL_CROP), min(width, SMALL_CROP)
     tops = torch.randint(0, padded.shape[2] - height + 1, (count, 1)).to(device, non_blocking=True)
@@ -54,14 +54,9 @@ def augment(images: torch.Tensor, cutout: bool, small: bool = False, jpeg_qualit
     picture = torch.arange(count, device=device)[:, None, None]
     cropped = padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     if jpeg_quality:
-        cropped = normalise(compress(denormalise(cropped), jpeg_quality))
-    return cropped * _cut_out(count, height, width, device) if cutout else cropped
-
-
-def denormalise(x: torch.Tensor) -> torch.Tensor:
-    """Map what `normalise` returned back to the uint8 pixels, exactly."""
-    mean = torch.tensor(MEAN, dtype=torch.float32, device=x.device).reshape(1, 3, 1, 1)
-    return (x * STD + mean).to(torch.uint8)
+        cropped = compress(cropped.to(torch.uint8), jpeg_quality)
+    x = normalise(cropped)
+    return x * _cut_out(count, height, width, device) if cutout else x
 
 
 def compress(images: torch.Tensor, quality: int) -> torch.Tensor:
